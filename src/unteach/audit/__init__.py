@@ -1,0 +1,1 @@
+"""Can it still be got out, and what else broke."""

@@ -1,0 +1,1 @@
+"""Functions of Evidence that return a Finding."""

@@ -1,0 +1,71 @@
+"""What is to be forgotten, kept, and never seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question with its answer, or one text (then `prompt` is empty and `answer` is the text).
+
+    Only the answer is scored. `group` is the person or document it belongs to: the unit by which
+    intervals are resampled. `history` holds earlier chat turns as (role, content).
+    """
+
+    prompt: str
+    answer: str
+    wrong: tuple[str, ...] = ()  # plausible wrong answers of the same form as `answer`
+    entities: tuple[str, ...] = ()  # what in the answer is specific: the parts that must go
+    id: str = ""
+    group: str = ""
+    attribute: str = ""  # which fact it is: birthplace, employer, ...
+    history: tuple[tuple[str, str], ...] = ()
+    where: str = ""  # file:line it was read from
+
+    @property
+    def is_text(self) -> bool:
+        return self.prompt == "" and not self.history
+
+
+Splits = Mapping[str, Sequence[Example]]
+"""Split name -> examples. Names are lower-case words joined by `_`: forget, forget_paraphrased."""
+
+
+def to_row(example: Example) -> dict[str, Any]:
+    """The example as a JSON object without its empty fields and without `where`."""
+    row = {f.name: getattr(example, f.name) for f in fields(example) if f.name != "where"}
+    return {k: v for k, v in row.items() if v or k in ("prompt", "answer")}
+
+
+def from_row(row: Mapping[str, Any]) -> Example:
+    """The inverse of `to_row`."""
+    known = {f.name for f in fields(Example)}
+    values = {k: v for k, v in row.items() if k in known}
+    for name in ("wrong", "entities"):
+        values[name] = tuple(values.get(name, ()))
+    values["history"] = tuple((role, content) for role, content in values.get("history", ()))
+    return Example(**values)
+
+
+def write_jsonl(path: Path, examples: Sequence[Example]) -> None:
+    """One example a line, UTF-8."""
+    lines = (json.dumps(to_row(e), ensure_ascii=False) for e in examples)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def read_jsonl(path: Path) -> list[Example]:
+    """Examples written by `write_jsonl`."""
+    with path.open(encoding="utf-8") as lines:
+        return [from_row(json.loads(line)) for line in lines if line.strip()]
+
+
+def digest(examples: Sequence[Example]) -> str:
+    """Content hash of a split, 16 hex digits; the order counts, `where` does not."""
+    text = json.dumps([to_row(e) for e in examples], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

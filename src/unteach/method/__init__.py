@@ -1,0 +1,1 @@
+"""Everything that makes a model forget, one function each."""

@@ -1,0 +1,1 @@
+"""Functions of Scores that return an unreduced loss."""

@@ -1,0 +1,172 @@
+"""One forward pass, shifted and masked once and for all.
+
+Two savings leave every number as it is. Only scored positions reach the output layer: the rest of
+the logits is never computed. And tokens that all rows of a batch start with (a system message, a
+question with several answers) pass through the model once; their keys and values are shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from unteach.data.batches import Batch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SHORTEST_SHARED_PREFIX = 8
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What an objective may read. Column a of row b is its a-th scored token; A is the most of any.
+
+    Reading what the objective's decorator does not declare in `needs` is an error.
+    """
+
+    targets: Tensor  # [B, A] token ids, 0 where not scored
+    mask: Tensor  # [B, A] bool
+    logp: Tensor  # [B, A] float32 nats, 0 where not scored
+    specific: Tensor  # [B, A] bool, tokens of what is specific in the answer; see Encoding
+    optional: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def logits(self) -> Tensor:
+        """[B, A, V] float32, 0 where not scored."""
+        return self._read("logits")
+
+    @property
+    def ref(self) -> Scores:
+        """The same tokens under the reference model, without gradient."""
+        return self._read("ref")
+
+    @property
+    def p(self) -> Tensor:
+        """[B, A] probability of each token, without gradient; 1 where not scored."""
+        return self.logp.detach().exp()
+
+    @property
+    def seq_logp(self) -> Tensor:
+        """[B] nats, summed over the scored tokens."""
+        return self.logp.sum(-1)
+
+    @property
+    def specific_p(self) -> Tensor:
+        """[B] exp(mean log-probability of the specific tokens), without gradient."""
+        logp = torch.where(self.specific, self.logp.detach(), 0.0).sum(-1)
+        return (logp / self.specific.sum(-1).clamp(min=1)).exp()
+
+    @property
+    def length(self) -> Tensor:
+        """[B] number of scored tokens, at least 1."""
+        return self.mask.sum(-1).clamp(min=1)
+
+    def _read(self, name: str) -> Any:
+        if name not in self.optional:
+            raise LookupError(
+                f"this objective reads '{name}', which its decorator does not declare in needs"
+            )
+        return self.optional[name]
+
+
+def score(model: PreTrainedModel, batch: Batch, needs: frozenset[str] = frozenset()) -> Scores:
+    """Log-probabilities of every scored token; with needs "logits" also the logits [B, A, V]."""
+    logits, rows, columns, targets = scored_logits(model, batch)
+    logits = logits.float()
+    picked = logits.gather(-1, targets[:, None]).squeeze(-1) - logits.logsumexp(-1)
+    shape = (len(batch.index), int(batch.num_scored.max()))
+    where = (rows, columns)
+    zeros = torch.zeros(shape, device=picked.device)
+    mask = torch.zeros(shape, dtype=torch.bool, device=picked.device)
+    mask[where] = True
+    optional: dict[str, Any] = {}
+    if "logits" in needs:
+        whole = torch.zeros((*shape, logits.shape[-1]), device=picked.device)
+        optional["logits"] = whole.index_put(where, logits)
+    return Scores(
+        targets=torch.zeros(shape, dtype=torch.long, device=picked.device).index_put(where, targets),
+        mask=mask,
+        logp=zeros.index_put(where, picked),
+        specific=batch.specific,
+        optional=optional,
+    )
+
+
+def with_reference(scores: Scores, reference: Scores) -> Scores:
+    """The same scores, with the reference model's beside them."""
+    return replace(scores, optional={**scores.optional, "ref": reference})
+
+
+def scored_logits(
+    model: PreTrainedModel, batch: Batch
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Logits [N, V] of the N scored positions; their row, column and target token, each [N]."""
+    steps = torch.arange(batch.input_ids.shape[1], device=batch.input_ids.device)
+    scored = (steps >= batch.start[:, None]) & (steps < batch.length[:, None])
+    rows, tokens = scored.nonzero(as_tuple=True)
+    columns = tokens - batch.start[rows]
+    targets = batch.input_ids[rows, tokens]
+    cache = _shared_cache(model, batch)
+    used = 0 if cache is None else batch.prefix
+    with _only_positions(model, rows, tokens - 1 - used) as narrowed:
+        logits = model(
+            input_ids=batch.input_ids[:, used:],
+            attention_mask=batch.attention_mask,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        ).logits
+    logits = logits.squeeze(0) if narrowed else logits[rows, tokens - 1 - used]
+    return logits, rows, columns, targets
+
+
+def can_share_prefix(model: PreTrainedModel) -> bool:
+    """Whether keys and values of a shared start can be computed once and copied to every row."""
+    config = model.config.get_text_config()
+    if config.model_type in _WITHOUT_PLAIN_CACHE or getattr(config, "sliding_window", None):
+        return False
+    return not (model.training and getattr(model, "is_activation_checkpointing", False))
+
+
+_WITHOUT_PLAIN_CACHE = frozenset({"mamba", "mamba2", "rwkv", "jamba", "falcon_mamba", "xlnet"})
+
+
+def _shared_cache(model: PreTrainedModel, batch: Batch) -> DynamicCache | None:
+    rows = len(batch.index)
+    if rows < 2 or batch.prefix < SHORTEST_SHARED_PREFIX or not can_share_prefix(model):
+        return None
+    cache = DynamicCache(config=model.config)
+    prefix = batch.input_ids[:1, : batch.prefix]
+    last = torch.tensor([batch.prefix - 1], device=prefix.device)
+    with _only_positions(model, torch.zeros_like(last), last):
+        model(input_ids=prefix, past_key_values=cache, use_cache=True)
+    cache.batch_repeat_interleave(rows)
+    return cache
+
+
+@contextmanager
+def _only_positions(model: PreTrainedModel, rows: Tensor, columns: Tensor) -> Iterator[bool]:
+    """Let only these positions reach the output layer, as one row; yields whether it is so.
+
+    A hook in front of the output layer, rather than a call of the layer itself, so that whatever
+    an architecture does to its logits afterwards (scaling, soft capping) still happens.
+    """
+    head = model.get_output_embeddings()
+    if head is None:
+        yield False
+        return
+
+    def narrow(module: torch.nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (args[0][rows, columns][None], *args[1:])
+
+    handle = head.register_forward_pre_hook(narrow)
+    try:
+        yield True
+    finally:
+        handle.remove()

@@ -1,0 +1,352 @@
+"""The recipe: one YAML of some 10 to 25 lines, checked whole before torch is imported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from unteach import registry
+from unteach.errors import RecipeError
+from unteach.suites import SUITES
+
+SPLIT_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Choice(_Part):
+    """A registered function and its parameters: `npo`, or `{name: npo, beta: 0.1}`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{k}={v}" for k, v in self.params.items())
+        return f"{self.name}({given})" if given else self.name
+
+
+def _as_choice(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+AnyChoice = Annotated[Choice, BeforeValidator(_as_choice)]
+
+
+class Source(_Part):
+    """Where the examples of one split come from: a file, a folder of .txt, or a hub data set.
+
+    `path` is a file (.jsonl, .json, .csv, .parquet), a folder of .txt files, or
+    `hf:owner/name/config`. The other fields name columns; a column that is not named is looked
+    for under its usual names (prompt or question, answer or response, text, messages).
+    """
+
+    path: str
+    prompt: str | None = None
+    answer: str | None = None
+    text: str | None = None
+    messages: str | None = None
+    wrong: str | None = None
+    entities: str | None = None
+    group: str | None = None
+    id: str | None = None
+    split: str = "train"
+    rows: int | None = Field(default=None, ge=1, description="read only the first rows")
+
+
+def _as_source(value: object) -> object:
+    return {"path": value} if isinstance(value, str) else value
+
+
+AnySource = Annotated[Source, BeforeValidator(_as_source)]
+
+
+class Teach(_Part):
+    """How to make a model that knows: plain fine-tuning on everything that is taught.
+
+    The gold model is made in the same way, seed and order, without the forget split.
+    """
+
+    epochs: int = Field(default=8, ge=1)
+    lr: float = Field(default=1e-4, gt=0)
+    batch: int = Field(default=8, ge=1)
+
+
+class Term(_Part):
+    """split x objective x weighting x coefficient.
+
+    `down_to` stops pushing a row once the probability of its answer is at that level: a number, or
+    the name of a split whose mean probability under the original model is the level (`holdout`:
+    people never taught), or `gold`: the gold model's mean on this term's split.
+    """
+
+    split: str
+    objective: AnyChoice
+    weighting: AnyChoice | None = None
+    coefficient: float = 1.0
+    down_to: float | str | None = None
+
+
+class Stop(_Part):
+    """End training early once the mean answer probability of `split` is at most `level`.
+
+    `level` is read as in `Term.down_to`. `keep` holds training on until the mean answer
+    probability of the retain split is at least that share of what it was before.
+    """
+
+    split: str = "forget"
+    level: float | str = "holdout"
+    keep: float = Field(default=0.0, ge=0, le=1)
+    every: int = Field(default=5, ge=1, description="steps between two looks")
+
+
+class Train(_Part):
+    """One training stage. An epoch is one pass over the first term's split."""
+
+    terms: tuple[Term, ...] = Field(min_length=1)
+    select: AnyChoice = Choice(name="whole")
+    rule: AnyChoice = Choice(name="weighted_sum")
+    optimizer: AnyChoice = Choice.model_validate({"name": "adamw", "lr": 1e-5})
+    epochs: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1)
+    batch: int = Field(default=8, ge=1, description="rows of each split in a step")
+    micro_batch: int | None = Field(default=None, ge=1, description="rows in memory at once")
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup: float = Field(default=0.0, ge=0, le=1, description="share of the steps")
+    max_grad_norm: float | None = Field(default=1.0, gt=0)
+    stop: Stop | None = None
+    checkpoint_seconds: float = Field(default=120, ge=0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps")
+        return self
+
+
+class Stage(_Part):
+    """One step of a method: `synthesize: {...}` or `train: {...}`."""
+
+    synthesize: AnyChoice | None = None
+    train: Train | None = None
+
+    @model_validator(mode="after")
+    def _one_verb(self) -> Self:
+        if (self.synthesize is None) == (self.train is None):
+            raise ValueError("a stage is either 'synthesize' or 'train'")
+        return self
+
+
+class Data(BaseModel):
+    """A benchmark with all its splits, and single splits that add to it or replace one of its."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, AnySource] = Field(init=False)
+    benchmark: AnyChoice | None = None
+    system: str | None = Field(default=None, description="system message before every question")
+    max_tokens: int = Field(default=512, ge=8, description="longest example, prompt and answer")
+
+    @property
+    def splits(self) -> dict[str, Source]:
+        return dict(self.model_extra or {})
+
+
+class Recipe(_Part):
+    """A whole run."""
+
+    model: str
+    title: str = ""
+    source: str = Field(default="", description="paper or code that the method comes from")
+    data: Data
+    teach: Teach | None = None
+    gold: str | None = Field(default=None, description="a model retrained without the forget split")
+    method: tuple[Stage, ...] = ()
+    audits: tuple[AnyChoice, ...] = (Choice(name="standard"),)
+    seed: int = Field(default=0, ge=0)
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    save_model: bool = True
+    trust_remote_code: bool = False
+    allow_pickle: bool = Field(default=False, description="load weights that are not safetensors")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _audits_as_a_list(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("audits"), str | dict):
+            return value | {"audits": [value["audits"]]}
+        return value
+
+    def digest(self) -> str:
+        """Content hash of everything that decides the result, 16 hex digits."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        """The resolved recipe, as it is written beside the results."""
+        content = self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def shipped() -> dict[str, Path]:
+    """Recipes that come with the package, by name."""
+    inside, beside = Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes"
+    folder = inside if inside.is_dir() else beside
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def read(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a file, or the shipped one of that name, with `key.path=value` overrides.
+
+    Raises:
+        RecipeError: with every problem of the file and of the overrides, one a line.
+    """
+    path = Path(source)
+    if not path.is_file():
+        known = shipped()
+        if str(source) not in known:
+            raise RecipeError(
+                f"{source}: no such file, and no shipped recipe has that name. "
+                f"Shipped recipes: {', '.join(known)}."
+            )
+        path = known[str(source)]
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not readable as YAML: {error}".replace("\n", " ")) from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of model, data, method, audits.")
+    for text in overrides:
+        override(content, text)
+    return parse(content, str(path))
+
+
+def parse(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """A checked recipe from plain data; see `read`."""
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError([_sentence(where, e) for e in error.errors()]) from None
+    problems = list(_problems(recipe, where))
+    if problems:
+        raise RecipeError(problems)
+    return recipe
+
+
+def override(content: dict[str, Any], text: str) -> None:
+    """Apply `method.0.train.epochs=3` to a recipe's content; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set {text}: write it as key.path=value, as in method.0.train.epochs=3.")
+    node: Any = content
+    *parents, last = key.split(".")
+    for depth, part in enumerate(parents):
+        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict):
+            if not isinstance(node.get(part), dict | list):
+                node[part] = {"name": node[part]} if isinstance(node.get(part), str) else {}
+            node = node[part]
+        else:
+            raise RecipeError(f"--set {text}: the recipe has no {'.'.join(parents[: depth + 1])}.")
+    parsed = yaml.safe_load(value)
+    if isinstance(node, list):
+        if not last.isdigit() or int(last) >= len(node):
+            raise RecipeError(f"--set {text}: the recipe has no {key}; it has {len(node)} there.")
+        node[int(last)] = parsed
+    else:
+        node[last] = parsed
+
+
+def choices(recipe: Recipe) -> Iterator[tuple[str, Choice, str]]:
+    """Every (kind, choice, place in the recipe) that names a registered function, but audits."""
+    if recipe.data.benchmark:
+        yield "benchmark", recipe.data.benchmark, "data.benchmark"
+    for i, stage in enumerate(recipe.method):
+        if stage.synthesize:
+            yield "synthesis", stage.synthesize, f"method[{i}].synthesize"
+        if stage.train:
+            at = f"method[{i}].train"
+            for j, term in enumerate(stage.train.terms):
+                yield "objective", term.objective, f"{at}.terms[{j}].objective"
+                if term.weighting:
+                    yield "weighting", term.weighting, f"{at}.terms[{j}].weighting"
+            yield "selection", stage.train.select, f"{at}.select"
+            yield "rule", stage.train.rule, f"{at}.rule"
+            yield "optimizer", stage.train.optimizer, f"{at}.optimizer"
+
+
+def audits(recipe: Recipe) -> tuple[Choice, ...]:
+    """The audits asked for, with suites spelled out; one that is named twice is kept once."""
+    spelled: list[Choice] = []
+    for choice in recipe.audits:
+        if choice.name in SUITES:
+            listed = SUITES[choice.name]
+            spelled += [Choice.model_validate({"name": name, **params}) for name, params in listed]
+        else:
+            spelled.append(choice)
+    return tuple(dict.fromkeys(spelled))
+
+
+def _problems(recipe: Recipe, where: str) -> Iterator[str]:
+    for kind, choice, at in choices(recipe):
+        try:
+            registry.check(kind, choice.name, choice.params, f"{where}: {at}")
+        except RecipeError as error:
+            yield from error.problems
+    for choice in audits(recipe):
+        try:
+            registry.check("audit", choice.name, choice.params, f"{where}: audits")
+        except RecipeError as error:
+            yield from error.problems
+    for name in recipe.data.splits:
+        if not SPLIT_NAME.fullmatch(name):
+            yield (
+                f"{where}: data: '{name}' cannot name a split; "
+                "use lower-case words joined by '_', as in forget_paraphrased."
+            )
+    if recipe.data.benchmark is None and not recipe.data.splits:
+        yield f"{where}: data: name a benchmark, or give at least a forget split."
+
+
+def _sentence(where: str, error: Any) -> str:
+    place = ""
+    for part in error["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    if error["type"] == "extra_forbidden":
+        import difflib
+
+        owner = _owner(error["loc"])
+        close = difflib.get_close_matches(str(error["loc"][-1]), owner, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        return f"{where}: {place}: there is no such key.{hint} Keys here: {', '.join(owner)}."
+    if error["type"] == "missing":
+        return f"{where}: {place} is missing."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    given = error.get("input")
+    shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{where}: {place}: {message[:1].lower()}{message[1:]}{shown}."
+
+
+def _owner(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed beside a key that is not."""
+    parts = {"data": Data, "teach": Teach, "terms": Term, "stop": Stop, "train": Train, "method": Stage}
+    names = [part for part in loc[:-1] if isinstance(part, str) and part in parts]
+    owner: type[BaseModel] = parts[names[-1]] if names else Recipe
+    if "data" in loc[:-1] and len(loc) > 2:
+        owner = Source
+    return list(owner.model_fields)

@@ -1,0 +1,307 @@
+"""Names to functions, with their parameters checked before anything heavy is imported.
+
+A function is registered by its decorator and by nothing else. Built-in functions are *read*, not
+imported: their file is parsed, so `unteach list` and `unteach check` know every name, parameter and
+default without importing torch. Third-party functions use the same decorators and are found
+through the entry-point group `unteach`, which is imported only when a name is unknown.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.metadata
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from unteach.errors import RecipeError, UnknownName
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+REQUIRED: Any = inspect.Parameter.empty
+
+ROOMS: Mapping[str, str] = {
+    "benchmark": "data",
+    "synthesis": "synthesis",
+    "objective": "method/objectives",
+    "weighting": "method/weightings",
+    "selection": "method/selection",
+    "rule": "method/rules",
+    "optimizer": "train",
+    "audit": "audit/audits",
+}
+"""Kind of function -> the folder of the package that holds the built-in ones."""
+
+Unit = Literal["token", "sequence"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword parameter of a registered function."""
+
+    name: str
+    annotation: str
+    default: Any = REQUIRED
+
+    def __str__(self) -> str:
+        text = f"{self.name}: {self.annotation}"
+        return text if self.default is REQUIRED else f"{text} = {self.default!r}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All that is known of a registered function; `load` imports it."""
+
+    kind: str
+    name: str
+    module: str
+    doc: str
+    parameters: tuple[Parameter, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    attribute: str = ""
+
+    @property
+    def summary(self) -> str:
+        return self.doc.strip().split("\n", 1)[0]
+
+    @property
+    def source(self) -> str:
+        return str(self.facts.get("source", ""))
+
+    def load(self) -> Callable[..., Any]:
+        return getattr(importlib.import_module(self.module), self.attribute or self.name)
+
+    def signature(self) -> str:
+        """The parameters as a user reads them."""
+        return ", ".join(map(str, self.parameters)) or "no parameters"
+
+
+_live: dict[tuple[str, str], Entry] = {}  # registered by import: third-party code and tests
+
+
+def _register(kind: str, facts: dict[str, Any]) -> Callable[[F], F]:
+    def keep(function: F) -> F:
+        entry = Entry(
+            kind=kind,
+            name=facts.pop("name", None) or function.__name__,
+            module=function.__module__,
+            doc=inspect.getdoc(function) or "",
+            parameters=tuple(
+                Parameter(p.name, _annotation_text(p.annotation), p.default)
+                for p in inspect.signature(function).parameters.values()
+                if p.kind is inspect.Parameter.KEYWORD_ONLY
+            ),
+            facts=facts,
+            attribute=function.__name__,
+        )
+        if not function.__module__.startswith("unteach."):
+            known = _live.get((kind, entry.name)) or _built_in(kind).get(entry.name)
+            if known and (known.module, known.attribute) != (entry.module, entry.attribute):
+                raise RecipeError(
+                    f"two functions are registered as {kind} '{entry.name}': one in "
+                    f"{known.module}, one in {entry.module}. Rename one of them."
+                )
+            _live[kind, entry.name] = entry
+        return function
+
+    return keep
+
+
+def _annotation_text(annotation: Any) -> str:
+    if isinstance(annotation, str):
+        return annotation
+    return getattr(annotation, "__name__", None) or str(annotation)
+
+
+def objective(
+    *, unit: Unit, needs: Iterable[str] = (), source: str = "", experimental: bool = False
+) -> Callable[[F], F]:
+    """Register `(Scores, *, ...) -> Tensor`, an unreduced loss: [B, A] a token, or [B] a sequence.
+
+    `needs` names what it reads beyond `logp`: `logits`, `ref.logp`, `ref.logits`.
+    """
+    return _register("objective", dict(unit=unit, needs=needs, source=source, experimental=experimental))
+
+
+def weighting(*, needs: Iterable[str] = (), source: str = "") -> Callable[[F], F]:
+    """Register `(Scores, *, ...) -> Tensor` [B, A], a weight that carries no gradient."""
+    return _register("weighting", dict(needs=needs, source=source))
+
+
+def synthesis(*, reads: Iterable[str], adds: Iterable[str], source: str = "") -> Callable[[F], F]:
+    """Register `(Splits, Random, *, ...) -> Synthesis`, which adds splits and edits none."""
+    return _register("synthesis", dict(reads=reads, adds=adds, source=source))
+
+
+def selection(*, source: str = "", adapter: bool = False) -> Callable[[F], F]:
+    """Register `(PreTrainedModel, *, ...) -> PreTrainedModel`, which decides what may move."""
+    return _register("selection", dict(source=source, adapter=adapter))
+
+
+def rule(*, source: str = "") -> Callable[[F], F]:
+    """Register `(*, ...) -> Rule`, a maker of the function that leaves a direction in `.grad`."""
+    return _register("rule", dict(source=source))
+
+
+def optimizer(*, source: str = "") -> Callable[[F], F]:
+    """Register `(parameters, *, lr, ...) -> torch.optim.Optimizer`."""
+    return _register("optimizer", dict(source=source))
+
+
+def benchmark(*, source: str = "") -> Callable[[F], F]:
+    """Register `(*, ...) -> Splits`, a named source of every split of a benchmark."""
+    return _register("benchmark", dict(source=source))
+
+
+def audit(
+    *,
+    access: Literal["text", "logits", "weights", "training"],
+    reads: Iterable[str],
+    better: Literal["lower", "higher", "gold", "original"],
+    version: int,
+    source: str = "",
+    percent: bool = False,
+) -> Callable[[F], F]:
+    """Register `(Evidence, *, ...) -> Finding`, one number about one model.
+
+    `reads` names evidence as `split.tokens`, `split.wrong` or `split.texts`; `{split}` in it is
+    filled from the parameter of that name. `better` says where a good model's value lies.
+    """
+    return _register(
+        "audit",
+        dict(access=access, reads=reads, better=better, version=version, source=source, percent=percent),
+    )
+
+
+def entries(kind: str) -> dict[str, Entry]:
+    """Every entry of a kind by name: built-in ones, and those that imported code registered."""
+    return {**_built_in(kind), **{name: e for (k, name), e in _live.items() if k == kind}}
+
+
+def find(kind: str, name: str, where: str = "") -> Entry:
+    """The entry of that name.
+
+    Raises:
+        UnknownName: no function of this kind has that name, in the package or in any plug-in.
+    """
+    found = entries(kind).get(name)
+    if found is None:
+        _load_plugins()
+        found = entries(kind).get(name)
+    if found is None:
+        known = sorted(entries(kind))
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        prefix = f"{where}: " if where else ""
+        raise UnknownName(f"{prefix}no {kind} is named '{name}'.{hint} Known: {', '.join(known)}.")
+    return found
+
+
+def check(kind: str, name: str, params: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`params` converted to the declared types.
+
+    Raises:
+        RecipeError: the name is unknown, a parameter is misspelt, missing or of the wrong type; all
+            problems of this one choice are in it.
+    """
+    entry = find(kind, name, where)
+    by_name = {p.name: p for p in entry.parameters}
+    problems: list[str] = []
+    checked: dict[str, Any] = {}
+    for given, value in params.items():
+        if given not in by_name:
+            close = difflib.get_close_matches(given, list(by_name), n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            problems.append(
+                f"{where}: {name} has no parameter '{given}'.{hint} {name} takes {entry.signature()}."
+            )
+            continue
+        try:
+            checked[given] = _adapter(by_name[given].annotation).validate_python(value)
+        except ValidationError as error:
+            said = "; ".join(e["msg"] for e in error.errors())
+            problems.append(
+                f"{where}: {name}.{given} is {value!r}, which is not {by_name[given].annotation}: {said}."
+            )
+    missing = [p for p in entry.parameters if p.default is REQUIRED and p.name not in params]
+    problems += [
+        f"{where}: {name} needs the parameter '{p.name}'. {name} takes {entry.signature()}."
+        for p in missing
+    ]
+    if problems:
+        raise RecipeError(problems)
+    return checked
+
+
+def reads(entry: Entry, params: Mapping[str, Any]) -> tuple[str, ...]:
+    """An audit's `reads` with `{split}` and other parameters filled in."""
+    values = {p.name: p.default for p in entry.parameters} | dict(params)
+    return tuple(item.format_map(values) for item in entry.facts["reads"])
+
+
+@cache
+def _adapter(annotation: str) -> TypeAdapter[Any]:
+    names = {"Literal": Literal, "Sequence": list, "Mapping": dict}
+    kind = eval(annotation, names)  # the text of a signature in our own or a plug-in's source
+    plain = getattr(kind, "__pydantic_config__", None) or not isinstance(kind, type)
+    return TypeAdapter(kind) if plain else TypeAdapter(kind, config=ConfigDict(strict=False))
+
+
+@cache
+def _built_in(kind: str) -> dict[str, Entry]:
+    folder = Path(__file__).parent / ROOMS[kind]
+    found: dict[str, Entry] = {}
+    for path in sorted(folder.rglob("*.py")):
+        for entry in _parse(path, kind):
+            found[entry.name] = entry
+    return found
+
+
+@cache
+def _facts(kind: str) -> dict[str, Any]:
+    """What the decorator of a kind takes, with its defaults."""
+    taken = inspect.signature(globals()[kind]).parameters.values()
+    return {p.name: None if p.default is REQUIRED else p.default for p in taken}
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _parse(path: Path, kind: str) -> list[Entry]:
+    inside = path.relative_to(Path(__file__).parent).with_suffix("")
+    module = ".".join(("unteach", *(part for part in inside.parts if part != "__init__")))
+    found = []
+    for node in _tree(path).body:
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for mark in node.decorator_list:
+            if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == kind:
+                given = {str(k.arg): ast.literal_eval(k.value) for k in mark.keywords}
+                facts = {n: given.get(n, default) for n, default in _facts(kind).items()}
+                parameters = tuple(
+                    Parameter(
+                        arg.arg,
+                        ast.unparse(arg.annotation) if arg.annotation else "object",
+                        REQUIRED if default is None else ast.literal_eval(default),
+                    )
+                    for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+                )
+                found.append(
+                    Entry(kind, node.name, module, ast.get_docstring(node) or "", parameters, facts)
+                )
+    return found
+
+
+@cache
+def _load_plugins() -> None:
+    for point in importlib.metadata.entry_points(group="unteach"):
+        point.load()

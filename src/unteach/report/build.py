@@ -1,0 +1,551 @@
+"""Run folders to a Report: plain data in the order of the page, with nothing left to compute."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from unteach.report import numbers, verdict
+from unteach.report.charts import (
+    Estimate,
+    Line,
+    Panel,
+    People,
+    Person,
+    Point,
+    Style,
+    Tradeoff,
+)
+from unteach.report.read import Answer, Event, Finding, Run, Step, read_all
+from unteach.report.table import Board, Model, board, labels, models
+from unteach.report.verdict import Verdict
+
+MAX_POINTS = 120
+"""Points a training curve is thinned to."""
+MAX_PEOPLE = 30
+"""People a figure shows; the ones with most left come first."""
+MAX_CHARACTERS = 280
+"""Characters of an answer on the page."""
+MAX_FINDINGS = 500
+"""Findings the appendix lists before it points to findings.json instead."""
+SPREAD, WORST, RETAINED = 4, 2, 3
+"""Questions shown: spread over the forget set, with most left, and of the retain set."""
+
+Chosen = Literal["spread over the forget set", "most probable after unlearning", "retain set"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """The verdict on one run."""
+
+    label: str
+    style: int
+    source: str
+    verdict: Verdict
+    limits: tuple[str, ...]  # those that not every card has
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The training of one stage of one run."""
+
+    label: str
+    stage: str
+    num_steps: int
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class PersonChart:
+    label: str
+    chart: People
+    num_people: int
+    rows_each: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one model answered; `probability` is that of the true answer, not of this one."""
+
+    label: str
+    style: Style
+    text: str
+    full: str
+    probability: str
+
+
+@dataclass(frozen=True)
+class Question:
+    id: str
+    split: str
+    chosen: Chosen
+    question: str
+    truth: str
+    replies: tuple[Reply, ...]
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    what: str
+    models: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Appendix:
+    """Every finding of one run, as rows of text."""
+
+    label: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made one run, as pairs of a name and its value."""
+
+    label: str
+    facts: tuple[tuple[str, str], ...]
+    stages: tuple[tuple[str, str, str], ...]
+    splits: tuple[tuple[str, str, str, str], ...]
+    packages: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    recipe: str
+
+
+@dataclass(frozen=True)
+class Report:
+    title: str
+    created: str
+    redacted: bool
+    base_model: str
+    has_gold: bool
+    cards: tuple[Card, ...]
+    limits: tuple[str, ...]
+    board: Board
+    tradeoff: Tradeoff | None
+    curves: tuple[Curves, ...]
+    people: tuple[PersonChart, ...]
+    questions: tuple[Question, ...]
+    unmeasured: tuple[Unmeasured, ...]
+    untested: tuple[str, ...]
+    appendix: tuple[Appendix, ...]
+    num_findings: int
+    provenance: tuple[Provenance, ...]
+
+
+def build(folders: Sequence[Path], *, redact: bool = False, title: str | None = None) -> Report:
+    """The report on one or many run folders.
+
+    `redact` hides every question, true answer and model answer of a split whose name starts with
+    `forget`, and names of people that are not part of an id; ids stay, so that the owner of the data
+    can look them up.
+
+    Raises:
+        OutputError: a folder is not a run folder.
+        DataError: a file of a run is missing or corrupt.
+    """
+    runs = read_all(folders)
+    names = labels(runs)
+    named = list(zip(names, runs, strict=True))
+    common = _common_limits(runs)
+    num_findings = sum(len(run.findings) for run in runs)
+    return Report(
+        title=title or _title(runs, names),
+        created=max(run.record.created for run in runs),
+        redacted=redact,
+        base_model=numbers.listed(list(dict.fromkeys(run.record.model.name for run in runs))),
+        has_gold=all(run.has("gold") for run in runs),
+        cards=tuple(_card(name, i, run, common) for i, (name, run) in enumerate(named)),
+        limits=common,
+        board=board(runs),
+        tradeoff=_tradeoff(runs),
+        curves=tuple(curves for name, run in named for curves in _curves(name, run)),
+        people=tuple(_people(named, redact=redact)),
+        questions=tuple(_questions(runs, redact=redact)),
+        unmeasured=tuple(_unmeasured(named)),
+        untested=(*(attack.words for attack in verdict.untested(runs)), *verdict.OUTSIDE),
+        appendix=tuple(_appendix(name, run) for name, run in named)
+        if num_findings <= MAX_FINDINGS
+        else (),
+        num_findings=num_findings,
+        provenance=tuple(_provenance(name, run) for name, run in named),
+    )
+
+
+def _common_limits(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The limits of the evidence that every run shares, to be said once."""
+    each = [verdict.judge(run).limits for run in runs]
+    return tuple(said for said in each[0] if all(said in limits for limits in each))
+
+
+def _card(name: str, style: int, run: Run, common: tuple[str, ...]) -> Card:
+    judged = verdict.judge(run)
+    own = tuple(said for said in judged.limits if said not in common)
+    return Card(name, style, run.record.source, judged, own)
+
+
+def _title(runs: Sequence[Run], names: Sequence[str]) -> str:
+    if len(runs) == 1:
+        return names[0]
+    return f"{len(runs)} ways to forget, compared"
+
+
+def _tradeoff(runs: Sequence[Run]) -> Tradeoff | None:
+    """Forget against retain probability; against KRR if some model lacks the latter."""
+    shown = models(runs)
+    by_probability = _points(shown, "probability")
+    by_krr = _points(shown, "krr") if len(by_probability) < len(shown) else ()
+    points, words = (
+        (by_krr, "knowledge retention rate")
+        if len(by_krr) > len(by_probability)
+        else (by_probability, "probability of the true answers, retain set")
+    )
+    if not any(isinstance(p.style, int) for p in points):
+        return None
+    golds = [p for p in points if p.style == "gold"]
+    originals = [p for p in points if p.style == "original"]
+    return Tradeoff(
+        points=points,
+        x_title="probability of the true answers, forget set",
+        y_title=words,
+        band=_band(golds[0].x) if len(golds) == 1 else None,
+        floor=verdict.KEPT * originals[0].y.value if len(originals) == 1 else None,
+    )
+
+
+def _points(shown: Sequence[Model], audit: str) -> tuple[Point, ...]:
+    pairs = [(model, _both(model, ("probability", "forget"), (audit, "retain"))) for model in shown]
+    return tuple(
+        Point(model.label, _style(model), _estimate(pair[0]), _estimate(pair[1]))
+        for model, pair in pairs
+        if pair
+    )
+
+
+def _both(
+    model: Model, one: tuple[str, str], other: tuple[str, str]
+) -> tuple[Finding, Finding] | None:
+    found = [model.run.measured(model.role, *at) for at in (one, other)]
+    return (found[0], found[1]) if found[0] and found[1] else None
+
+
+def _style(model: Model) -> Style:
+    if model.role == "unlearned":
+        assert model.style is not None
+        return model.style
+    return model.role
+
+
+def _estimate(finding: Finding) -> Estimate:
+    return Estimate(finding.point, finding.lower, finding.upper)
+
+
+def _band(gold: Estimate) -> tuple[float, float]:
+    """The range that the verdict counts as the gold model's level."""
+    return (
+        min(gold.low, gold.value - verdict.TOLERANCE),
+        max(gold.high, gold.value + verdict.TOLERANCE),
+    )
+
+
+def _curves(name: str, run: Run) -> Iterator[Curves]:
+    """One set of panels a training stage; teaching and gold are not the method's."""
+    stages = dict.fromkeys(step.stage for step in run.steps if step.stage.startswith("method"))
+    for stage in stages:
+        steps = [step for step in run.steps if step.stage == stage]
+        events = [
+            e
+            for e in run.events
+            if e.stage == stage and e.event == "level" and e.probability is not None
+        ]
+        terms = list(dict.fromkeys(term for step in steps for term in step.terms))
+        panels = [_term_panel(term, steps) for term in terms] or [_loss_panel(steps)]
+        panels += [_level_panel(split, events) for split in dict.fromkeys(e.split for e in events)]
+        yield Curves(name, stage, len(steps), tuple(panels))
+
+
+def _term_panel(term: str, steps: Sequence[Step]) -> Panel:
+    css = "forgetting" if term.startswith("forget") else "keeping"
+    had = [step for step in steps if term in step.terms]
+    return Panel(f"Loss: {term}", _smoothed(had, [s.terms[term] for s in had], css))
+
+
+def _loss_panel(steps: Sequence[Step]) -> Panel:
+    return Panel("Loss", _smoothed(steps, [s.loss for s in steps], "keeping"))
+
+
+def _smoothed(steps: Sequence[Step], values: Sequence[float | None], css: str) -> tuple[Line, ...]:
+    """The raw curve, faint, under its running mean over a twentieth of the steps."""
+    xs = [float(step.step) for step in steps]
+    window = len(xs) // 20
+    raw = _thinned(xs, values, f"{css} raw" if window >= 2 else css)
+    if window < 2:
+        return (raw,)
+    means = [_mean(values[max(0, i - window) : i + window + 1]) for i in range(len(values))]
+    return raw, _thinned(xs, means, css)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _thinned(xs: Sequence[float], ys: Sequence[float | None], css: str) -> Line:
+    every = math.ceil(len(xs) / MAX_POINTS) or 1
+    return Line(tuple(xs[::every]), tuple(ys[::every]), css)
+
+
+def _level_panel(split: str, events: Sequence[Event]) -> Panel:
+    seen = [e for e in events if e.split == split]
+    css = "forgetting" if split.startswith("forget") else "keeping"
+    levels = [e.level for e in seen if e.level is not None]
+    return Panel(
+        f"Probability of the true answer: {split}",
+        (
+            Line(
+                tuple(float(e.step) for e in seen),
+                tuple(e.probability for e in seen),
+                css,
+                dots=True,
+            ),
+        ),
+        level=levels[-1] if levels else None,
+        unit_range=True,
+    )
+
+
+def _people(named: Sequence[tuple[str, Run]], *, redact: bool) -> Iterator[PersonChart]:
+    """Before and after by person; every chart keeps the order of what is left, averaged over runs."""
+    after = [_by_group(run.measured("unlearned", "probability", "forget")) for _, run in named]
+    left: dict[str, list[float]] = defaultdict(list)
+    for means in after:
+        for group, value in means.items():
+            left[group].append(value)
+    order = sorted(left, key=lambda group: (-float(np.mean(left[group])), group))
+    shown = _group_names(order, [run for _, run in named], redact=redact)
+    for i, (name, run) in enumerate(named):
+        original = _by_group(run.measured("original", "probability", "forget"))
+        gold_finding = run.measured("gold", "probability", "forget")
+        gold = _by_group(gold_finding)
+        groups = [group for group in order if group in after[i]]
+        if not groups:
+            continue
+        rows = tuple(
+            Person(shown[g], original.get(g), after[i].get(g), gold.get(g))
+            for g in groups[:MAX_PEOPLE]
+        )
+        finding = run.measured("unlearned", "probability", "forget")
+        assert finding is not None
+        yield PersonChart(
+            label=name,
+            chart=People(name, i, rows, _band(_estimate(gold_finding)) if gold_finding else None),
+            num_people=len(groups),
+            rows_each=_rows_each(finding),
+        )
+
+
+def _by_group(finding: Finding | None) -> dict[str, float]:
+    """Mean of the rows of each group that have a value."""
+    if finding is None or not finding.per_example or not finding.group_ids:
+        return {}
+    values: dict[str, list[float]] = defaultdict(list)
+    for group, value in zip(finding.group_ids, finding.per_example, strict=True):
+        if value is not None:
+            values[group].append(value)
+    return {group: float(np.mean(of)) for group, of in values.items()}
+
+
+def _rows_each(finding: Finding) -> str:
+    sizes = (
+        [finding.group_ids.count(g) for g in set(finding.group_ids)] if finding.group_ids else []
+    )
+    low, high = min(sizes), max(sizes)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _group_names(groups: Sequence[str], runs: Sequence[Run], *, redact: bool) -> dict[str, str]:
+    """A redacted report keeps a group's name only where the ids, which stay, spell it anyway."""
+    if not redact:
+        return {group: group for group in groups}
+    ids = [i for run in runs for f in run.findings for i in f.ids or ()]
+    return {
+        group: group if any(i.startswith(group) for i in ids) else f"person {number}"
+        for number, group in enumerate(groups, start=1)
+    }
+
+
+def _questions(runs: Sequence[Run], *, redact: bool) -> Iterator[Question]:
+    """Some spread over the forget set by position, those with most left, and some retained."""
+    asked = {(a.split, a.id): a for run in reversed(runs) for a in run.answers}
+    forget = [a for a in asked.values() if a.split == "forget"]
+    retain = [a for a in asked.values() if a.split == "retain"]
+    spread = _spread(forget, SPREAD)
+    remaining = {
+        answer.id: value
+        for answer in forget
+        if answer not in spread and (value := _remaining(runs, answer)) is not None
+    }
+    worst = sorted(remaining, key=lambda i: -remaining[i])[:WORST]
+    chosen: list[tuple[Answer, Chosen]] = [(a, "spread over the forget set") for a in spread]
+    chosen += [(asked["forget", i], "most probable after unlearning") for i in worst]
+    chosen += [(a, "retain set") for a in _spread(retain, RETAINED)]
+    for answer, why in chosen:
+        hide = redact and answer.split.startswith("forget")
+        yield Question(
+            id=answer.id,
+            split=answer.split,
+            chosen=why,
+            question=_redacted(answer.question) if hide else answer.question,
+            truth=_redacted(answer.truth) if hide else answer.truth,
+            replies=tuple(_replies(runs, answer, hide=hide)),
+        )
+
+
+def _spread(answers: Sequence[Answer], num: int) -> list[Answer]:
+    """One of each of so many equal stretches, by position, so that results have no say.
+
+    The place in the stretch moves along, because rows come person by person in one order of
+    attributes, and a fixed stride would show the same attribute each time.
+    """
+    if len(answers) <= num:
+        return list(answers)
+    starts = [i * len(answers) // num for i in range(num + 1)]
+    return [answers[start + i % (end - start)] for i, (start, end) in enumerate(pairwise(starts))]
+
+
+def _remaining(runs: Sequence[Run], answer: Answer) -> float | None:
+    """Mean probability of the true answer over the unlearned models."""
+    return _mean([_probability(run, "unlearned", answer) for run in runs])
+
+
+def _probability(
+    run: Run, role: Literal["original", "gold", "unlearned"], answer: Answer
+) -> float | None:
+    finding = run.measured(role, "probability", answer.split)
+    if (
+        finding is None
+        or not finding.ids
+        or not finding.per_example
+        or answer.id not in finding.ids
+    ):
+        return None
+    return finding.per_example[finding.ids.index(answer.id)]
+
+
+def _replies(runs: Sequence[Run], answer: Answer, *, hide: bool) -> Iterator[Reply]:
+    for model in models(runs):
+        same = [a for a in model.run.answers if (a.split, a.id) == (answer.split, answer.id)]
+        text = getattr(same[0], model.role) if same else None
+        if text is None:
+            continue
+        probability = _probability(model.run, model.role, answer)
+        yield Reply(
+            label=model.label,
+            style=_style(model),
+            text=_redacted(text) if hide else _clipped(text),
+            full="" if hide or len(text) <= MAX_CHARACTERS else text[:2000],
+            probability="n/a" if probability is None else numbers.number(probability),
+        )
+
+
+def _redacted(text: str) -> str:
+    return f"[redacted: {len(text)} characters]"
+
+
+def _clipped(text: str) -> str:
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    return f"{text[:MAX_CHARACTERS].rstrip()} … ({len(text) - MAX_CHARACTERS} more characters)"
+
+
+def _unmeasured(named: Sequence[tuple[str, Run]]) -> Iterator[Unmeasured]:
+    """Each unavailable finding once, with the models that lack it."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, run in named:
+        for finding in run.findings:
+            if not finding.available:
+                model = finding.model if finding.model != "unlearned" else name
+                found[_measure(finding), finding.note].append(model)
+    for (what, reason), whose in found.items():
+        yield Unmeasured(what, numbers.listed(list(dict.fromkeys(whose))), reason)
+
+
+def _measure(finding: Finding) -> str:
+    name = (finding.label or finding.audit).replace("_", " ")
+    split = f" on {finding.split.replace('_', ' ')}" if finding.split else ""
+    return name + split
+
+
+def _appendix(name: str, run: Run) -> Appendix:
+    order: Mapping[str, int] = {"original": 0, "gold": 1, "unlearned": 2}
+    findings = sorted(run.findings, key=lambda f: (f.audit, f.split or "", order[f.model]))
+    return Appendix(name, tuple(_finding_row(f) for f in findings))
+
+
+def _finding_row(f: Finding) -> tuple[str, ...]:
+    params = ", ".join(f"{k}={v}" for k, v in f.params.items() if k != "split")
+    bounds = f.low is not None and f.high is not None
+    return (
+        _measure(f) + (f" ({params})" if params else ""),
+        f.model,
+        numbers.brief(f) if f.available else "n/a",
+        numbers.interval(f.lower, f.upper, percent=f.percent) if f.available and bounds else "",
+        f"{f.n} / {f.groups}" if f.available else "",
+        f.access,
+        f"v{f.version} {f.source}".strip(),
+        f.note,
+    )
+
+
+def _provenance(name: str, run: Run) -> Provenance:
+    record = run.record
+    size = (
+        f" ({numbers.count(record.model.parameters)} parameters)" if record.model.parameters else ""
+    )
+    facts = [
+        ("Method", record.method),
+        ("Source", record.source),
+        ("Starting model", record.model.name + size),
+        ("Content key of the starting model", record.model.key),
+        *((f"Content key, {role}", m.key) for role, m in record.models.items() if m is not None),
+        ("Created", record.created),
+        ("Seed", "" if record.seed is None else str(record.seed)),
+        ("Device", record.device),
+        ("Time in all", "" if record.seconds is None else numbers.duration(record.seconds)),
+        (
+            "Peak memory",
+            "" if record.peak_memory_bytes is None else numbers.memory(record.peak_memory_bytes),
+        ),
+        ("unteach", record.unteach),
+    ]
+    return Provenance(
+        label=name,
+        facts=tuple((key, value or "not recorded") for key, value in facts),
+        stages=tuple(
+            (
+                s.stage,
+                "not recorded" if s.seconds is None else numbers.duration(s.seconds),
+                "from an earlier run" if s.cached else "",
+            )
+            for s in record.stages
+        ),
+        splits=tuple(
+            (
+                split,
+                numbers.count(s.rows),
+                "" if s.groups is None else numbers.count(s.groups),
+                s.sha256,
+            )
+            for split, s in record.splits.items()
+        ),
+        packages=tuple(record.packages.items()),
+        notes=record.notes,
+        recipe=run.recipe,
+    )

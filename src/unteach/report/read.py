@@ -1,0 +1,329 @@
+"""A run folder's files as typed data: nothing is computed here, and nothing is guessed.
+
+Keys that a later version of the program adds are passed over; what is missing or of the wrong type
+is an error that names the file and the place in it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
+
+from unteach.errors import DataError, OutputError
+
+Role = Literal["original", "gold", "unlearned"]
+ROLES: tuple[Role, ...] = ("original", "gold", "unlearned")
+VERSION = 1
+"""Version of findings.json that this reader understands."""
+
+
+def _finite(value: object) -> object:
+    """A loss that diverged is written as NaN or Infinity: it is kept as a gap, not as a number."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Gap = Annotated[float | None, BeforeValidator(_finite)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Finding(_Part):
+    """One number about one model, with its 95 % interval; rates are 0 to 1."""
+
+    audit: str
+    label: str = ""
+    split: str | None = None
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+    model: Role
+    value: FiniteFloat | None
+    low: Gap = None
+    high: Gap = None
+    n: int = Field(default=0, ge=0)
+    groups: int = Field(default=0, ge=0)
+    unit: str = ""
+    percent: bool = False
+    note: str = ""
+    available: bool = True
+    better: Literal["lower", "higher", "gold", "original"] = "gold"
+    access: str = ""
+    source: str = ""
+    version: int = 1
+    per_example: tuple[Gap, ...] | None = None
+    ids: tuple[str, ...] | None = None
+    group_ids: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.available and self.value is None:
+            raise ValueError("value is null although available is true")
+        if not self.available and not self.note:
+            raise ValueError("note is empty although available is false: it must give the reason")
+        for name in ("ids", "group_ids"):
+            given = getattr(self, name)
+            if given and self.per_example and len(given) != len(self.per_example):
+                raise ValueError(
+                    f"{name} has {len(given)} items and per_example has {len(self.per_example)}"
+                )
+        return self
+
+    @property
+    def point(self) -> float:
+        """The value of a finding that is available."""
+        assert self.available
+        assert self.value is not None
+        return self.value
+
+    @property
+    def lower(self) -> float:
+        """The interval's lower end; the value itself where no interval was computed."""
+        return self.point if self.low is None else self.low
+
+    @property
+    def upper(self) -> float:
+        """The interval's upper end; the value itself where no interval was computed."""
+        return self.point if self.high is None else self.high
+
+
+class Stage(_Part):
+    """One part of a run and how long it took; a cached one was taken from an earlier run."""
+
+    stage: str
+    seconds: float | None = None
+    cached: bool = False
+
+
+class SplitRecord(_Part):
+    rows: int
+    groups: int | None = None
+    sha256: str = ""
+
+
+class ModelRecord(_Part):
+    model_config = ConfigDict(extra="allow", frozen=True)
+    key: str = ""
+
+
+class BaseRecord(_Part):
+    """The model that the recipe starts from."""
+
+    name: str
+    key: str = ""
+    parameters: int | None = None
+
+
+class Record(_Part):
+    """run.json: what made the numbers."""
+
+    unteach: str
+    created: str
+    title: str
+    source: str = ""
+    method: str = ""
+    seed: int | None = None
+    device: str = ""
+    model: BaseRecord
+    packages: dict[str, str] = Field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    splits: dict[str, SplitRecord] = Field(default_factory=dict)
+    models: dict[str, ModelRecord | None] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Step(_Part):
+    """One optimizer step of log.jsonl; a loss that was not a number is None."""
+
+    stage: str
+    step: int
+    epoch: float | None = None
+    loss: Gap = None
+    terms: dict[str, Gap] = Field(default_factory=dict)
+
+
+class Event(_Part):
+    """Something noted during training; `level` events carry a split's mean answer probability."""
+
+    event: str
+    stage: str = ""
+    step: int = 0
+    split: str = ""
+    probability: Gap = None
+    level: Gap = None
+
+
+class Answer(_Part):
+    """The same question answered by every model; `gold` is None where there is no gold model."""
+
+    split: str
+    id: str
+    group: str = ""
+    attribute: str = ""
+    question: str
+    truth: str
+    original: str | None = None
+    unlearned: str | None = None
+    gold: str | None = None
+
+
+class _Findings(_Part):
+    version: Literal[1]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything a report reads from one run folder."""
+
+    folder: Path
+    recipe: str
+    record: Record
+    findings: tuple[Finding, ...]
+    steps: tuple[Step, ...] = ()
+    events: tuple[Event, ...] = ()
+    answers: tuple[Answer, ...] = ()
+
+    def finding(self, model: Role, audit: str, split: str | None) -> Finding | None:
+        """The first finding of that audit and split on that model, available or not."""
+        for finding in self.findings:
+            if (finding.model, finding.audit, finding.split) == (model, audit, split):
+                return finding
+        return None
+
+    def measured(self, model: Role, audit: str, split: str | None) -> Finding | None:
+        """The same, but only if it is available."""
+        finding = self.finding(model, audit, split)
+        return finding if finding is not None and finding.available else None
+
+    def has(self, model: Role) -> bool:
+        """Whether anything at all was measured on that model."""
+        return any(f.model == model and f.available for f in self.findings)
+
+
+def read(folder: Path) -> Run:
+    """The files of one run folder.
+
+    Raises:
+        OutputError: the folder is not a run folder.
+        DataError: one of its files is missing or corrupt; the message names it.
+    """
+    if not folder.is_dir():
+        raise OutputError(
+            f"{folder}: no such folder. Give a run folder, as 'unteach run' prints it."
+        )
+    if not (folder / "run.json").is_file():
+        raise OutputError(
+            f"{folder}: not a run folder, because it has no run.json. "
+            "Give the folder that 'unteach run' wrote, once its run has finished."
+        )
+    record = _checked(Record, _json(folder / "run.json"), folder / "run.json")
+    content = _json(folder / "findings.json")
+    if isinstance(content, dict) and content.get("version") not in (None, VERSION):
+        raise DataError(
+            f"{folder / 'findings.json'}: is of version {content['version']!r}, "
+            f"and this unteach reads version {VERSION}."
+        )
+    findings = _checked(_Findings, content, folder / "findings.json").findings
+    lines = list(_lines(folder / "log.jsonl", needed=_trained(record)))
+    answers = _lines(folder / "evidence" / "answers.jsonl", needed=False)
+    return Run(
+        folder=folder,
+        recipe=_text(folder / "recipe.yaml"),
+        record=record,
+        findings=findings,
+        steps=tuple(_checked(Step, row, at) for at, row in lines if "event" not in row),
+        events=tuple(_checked(Event, row, at) for at, row in lines if "event" in row),
+        answers=tuple(_checked(Answer, row, at) for at, row in answers),
+    )
+
+
+def read_all(folders: Sequence[Path]) -> tuple[Run, ...]:
+    """Several run folders, in the order given; see `read`."""
+    if not folders:
+        raise OutputError("no run folder was given: a report needs at least one.")
+    return tuple(read(Path(folder)) for folder in folders)
+
+
+def _trained(record: Record) -> bool:
+    return any(stage.stage.endswith(".train") and not stage.cached for stage in record.stages)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: this file is missing, so the run did not finish or the folder was not copied "
+            "whole. Start the run again to finish it."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text (byte {error.start}).") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}: is not JSON at line {error.lineno}, column {error.colno}: {error.msg}."
+        ) from None
+
+
+def _lines(path: Path, *, needed: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file, each with its `file:line`."""
+    if not needed and not path.exists():
+        return
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{path}:{number}: is not JSON at column {error.colno}: {error.msg}."
+            ) from None
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number}: must be a JSON object, one a line.")
+        yield f"{path}:{number}", row
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _checked(kind: type[M], content: object, where: object) -> M:
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise DataError([_sentence(where, e) for e in error.errors()]) from None
+
+
+def _sentence(where: object, error: Any) -> str:
+    place = ""
+    for part in error["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    at = f"{where}: {place}" if place else f"{where}"
+    if error["type"] == "missing":
+        return f"{at} is missing."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    given = error.get("input")
+    shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool | None) else ""
+    return f"{at}: {message[:1].lower()}{message[1:]}{shown}."

@@ -1,0 +1,187 @@
+"""One run, one folder: everything needed to repeat it, written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from unteach.errors import OutputError
+from unteach.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run. `open_run` gives one that no other process writes to."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def evidence(self) -> Path:
+        return self.path / "evidence"
+
+    @property
+    def findings(self) -> Path:
+        return self.path / "findings.json"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state"
+
+    def read_record(self) -> dict[str, Any]:
+        """What the run has noted of itself so far."""
+        return json.loads(self.record.read_text()) if self.record.exists() else {}
+
+    def write_record(self, **changes: Any) -> None:
+        write_text(self.record, json.dumps(self.read_record() | changes, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file whole: a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+@contextmanager
+def open_run(path: Path, recipe: Recipe, overwrite: bool = False) -> Iterator[RunFolder]:
+    """A new run folder, or the unfinished one of the same recipe to go on with.
+
+    Raises:
+        OutputError: another process writes to it; it holds another run or other files and
+            `overwrite` is false; or the disk is full.
+    """
+    folder = RunFolder(path)
+    with whole_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(f"{path}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise OutputError(
+                f"{path}: another unteach process is writing to this folder. "
+                "Wait for it, or choose another --out."
+            ) from None
+        try:
+            _claim(folder, recipe, overwrite)
+            yield folder
+        finally:
+            lock.release()
+            Path(f"{path}.lock").unlink(missing_ok=True)
+
+
+def _claim(folder: RunFolder, recipe: Recipe, overwrite: bool) -> None:
+    text = f"# resolved recipe, digest {recipe.digest()}\n{recipe.to_yaml()}"
+    if folder.path.exists() and any(folder.path.iterdir()):
+        same = folder.recipe.exists() and recipe.digest() in folder.recipe.read_text().split("\n")[0]
+        if overwrite:
+            _remove_run(folder)
+        elif not same:
+            what = "the run of another recipe" if folder.record.exists() else "files that are not a run"
+            raise OutputError(
+                f"{folder.path}: the folder holds {what}. Choose another --out"
+                + (", or give --overwrite to replace it." if folder.record.exists() else ".")
+            )
+    folder.path.mkdir(parents=True, exist_ok=True)
+    if not folder.recipe.exists():
+        write_text(folder.recipe, text)
+
+
+def _remove_run(folder: RunFolder) -> None:
+    """Remove what a run wrote, and nothing else."""
+    if not folder.record.exists() and not folder.recipe.exists():
+        raise OutputError(f"{folder.path}: the folder holds files that are not a run; not overwritten.")
+    for name in ("data", "model", "evidence", "state", "model.unfinished"):
+        shutil.rmtree(folder.path / name, ignore_errors=True)
+    for name in ("recipe.yaml", "run.json", "log.jsonl", "findings.json", "report.html"):
+        (folder.path / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_disk(path: Path) -> Iterator[None]:
+    """A full disk is the user's to mend: one sentence, and what was written before stays."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(f"{path}: {_full(path)}") from None
+        if error.errno in (errno.EACCES, errno.EROFS):
+            raise OutputError(f"{path}: no permission to write here. Choose another --out.") from None
+        raise
+    except Exception as error:  # safetensors has its own error type, which only its text tells apart
+        if "No space left on device" in str(error):
+            raise OutputError(f"{path}: {_full(path)}") from None
+        raise
+
+
+def _full(path: Path) -> str:
+    return (
+        f"the disk is full ({free_bytes(path) / 1e9:.1f} GB free). Nothing that was finished is lost: "
+        "make room and run the same command again to go on."
+    )
+
+
+def free_bytes(path: Path) -> int:
+    """Free bytes on the disk that `path` is, or will be, on."""
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
+def require_space(path: Path, needed: int, what: str) -> None:
+    """Refuse before the work, rather than fail after it.
+
+    Raises:
+        OutputError: less than `needed` bytes are free.
+    """
+    free = free_bytes(path)
+    if free < needed:
+        raise OutputError(
+            f"{path}: {what} needs {needed / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free. "
+            "Make room, or choose another --out."
+        )
+
+
+def process_memory() -> int:
+    """Largest resident size of this process so far, in bytes."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+

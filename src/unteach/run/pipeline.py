@@ -1,0 +1,240 @@
+"""A recipe to a run folder: the whole story in one screen."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import unteach
+from unteach.errors import RecipeError
+from unteach.model import fingerprint
+from unteach.model.load import Loaded, ModelPlace, load, locate, save
+from unteach.recipe import Recipe
+from unteach.run import teach
+from unteach.run.examine import Audited, examine, value
+from unteach.run.folder import RunFolder, open_run, process_memory, require_space
+from unteach.run.prepare import Prepared, prepare, write_data
+from unteach.run.progress import Progress
+from unteach.run.unlearn import Unlearning, synthesize, train_stage
+
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "numpy")
+KNOWS = 0.95
+"""Share of taught questions that the original must answer right before unlearning means anything."""
+
+
+def run(
+    recipe: Recipe,
+    out: Path,
+    *,
+    root: Path = Path(),
+    name: str = "",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> RunFolder:
+    """Data -> method -> model -> audit -> report, into `out`; goes on where a killed run stopped.
+
+    Relative paths of the recipe's data are looked for under `root`.
+
+    Raises:
+        UserError: what the user can put right: see the errors of each part.
+        KeyboardInterrupt: Ctrl-C; what was done so far is kept, and the same call goes on from it.
+    """
+    progress = progress or Progress(quiet=True)
+    _require_gold(recipe)
+    with open_run(out, recipe, overwrite) as folder:
+        clock = _Clock(folder)
+        ready = prepare(recipe, root)
+        for warning in ready.warnings:
+            progress.say(f"warning: {warning}")
+        folder.write_record(**_about(ready, name), splits=write_data(folder, ready.splits))
+        with clock("teach"):
+            original, had_original = teach.original(ready, progress)
+            gold, had_gold = teach.gold(ready, progress)
+        clock.note("teach", cached=had_original and had_gold)
+        unlearned, splits, held = _unlearn(ready, original, gold, folder, clock, progress)
+        models = {"original": original, "unlearned": unlearned}
+        models |= {"gold": gold} if gold else {}
+        with clock("audit"):
+            found = examine(ready, splits, models, folder, progress, held)
+        folder.write_record(
+            models={n: {"name": p.name, "key": p.key} for n, p in models.items()},
+            notes=[*ready.warnings, *_notes(recipe, found)],
+            seconds=clock.total(),
+            peak_memory_bytes=process_memory(),
+        )
+        write_report([folder.path], folder.report)
+        shutil.rmtree(folder.state, ignore_errors=True)
+    return folder
+
+
+def audit(
+    recipe: Recipe,
+    model: str,
+    out: Path,
+    *,
+    original: str | None = None,
+    root: Path = Path(),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> RunFolder:
+    """Audit a model that anyone unlearned, by the recipe's data, teaching, gold model and audits.
+
+    Raises:
+        UserError: as `run`.
+    """
+    progress = progress or Progress(quiet=True)
+    audited = recipe.model_copy(update={"method": (), "title": f"Audit of {model}"})
+    with open_run(out, audited, overwrite) as folder:
+        clock = _Clock(folder)
+        ready = prepare(audited, root)
+        unlearned = locate(model, ready.options)
+        folder.write_record(**_about(ready, model), splits=write_data(folder, ready.splits))
+        with clock("teach"):
+            start = locate(original, ready.options) if original else teach.original(ready, progress)[0]
+            gold, _ = teach.gold(ready, progress)
+        models = {"original": start, "unlearned": unlearned} | ({"gold": gold} if gold else {})
+        with clock("audit"):
+            found = examine(ready, ready.splits, models, folder, progress, {})
+        folder.write_record(
+            models={n: {"name": p.name, "key": p.key} for n, p in models.items()},
+            notes=[*ready.warnings, *_notes(audited, found)],
+            seconds=clock.total(),
+            peak_memory_bytes=process_memory(),
+        )
+        write_report([folder.path], folder.report)
+    return folder
+
+
+def write_report(runs: list[Path], path: Path, redact: bool = False, title: str | None = None) -> None:
+    """Render the report of one run or of several, from their files alone."""
+    from unteach.report.build import build
+    from unteach.report.html import write
+
+    write(build(runs, redact=redact, title=title), path)
+
+
+def _unlearn(
+    ready: Prepared,
+    original: ModelPlace,
+    gold: ModelPlace | None,
+    folder: RunFolder,
+    clock: _Clock,
+    progress: Progress,
+) -> tuple[ModelPlace, dict[str, Any], dict[str, Loaded]]:
+    """The unlearned model, the splits with those that were added, and what is in memory."""
+    recipe = ready.recipe
+    finished = folder.read_record().get("unlearned")
+    if finished and folder.model.is_dir():
+        progress.say("The model was unlearned before; going on with its audit")
+        place = ModelPlace("unlearned", str(folder.model), finished["key"], finished["adapter"])
+        return place, dict(ready.splits), {}
+    loaded = load(original, ready.options)
+    weights = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
+    # a checkpoint holds the weights and two moments, twice while it is replaced; then the model
+    require_space(folder.path, 2 * weights, "the unlearned model with its state")
+    state = Unlearning(
+        ready, folder, progress, loaded, gold, {k: list(v) for k, v in ready.splits.items()}, {}
+    )
+    last = max((i for i, stage in enumerate(recipe.method) if stage.train), default=-1)
+    for i, stage in enumerate(recipe.method):
+        at = f"method[{i}].train" if stage.train else f"method[{i}].synthesize"
+        with clock(at):
+            if stage.synthesize:
+                clock.note(at, **synthesize(state, stage.synthesize, at))
+            elif stage.train:
+                steps = train_stage(state, stage.train, at, more_follow=i < last)
+                clock.note(at, steps=steps)
+    key = fingerprint.of_weights(state.loaded.model)
+    adapter = hasattr(state.loaded.model, "peft_config")
+    if recipe.save_model:
+        unfinished = folder.path / "model.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        save(state.loaded.model, state.loaded.tokenizer, unfinished)
+        shutil.rmtree(folder.model, ignore_errors=True)
+        unfinished.replace(folder.model)
+        folder.write_record(unlearned={"key": key, "adapter": adapter})
+    place = ModelPlace("unlearned", str(folder.model), key, adapter)
+    return place, state.splits, {"unlearned": state.loaded}
+
+
+def _about(ready: Prepared, name: str) -> dict[str, Any]:
+    recipe = ready.recipe
+    versions = {p: importlib.metadata.version(p) for p in PACKAGES}
+    return {
+        "unteach": unteach.__version__,
+        "packages": {"python": platform.python_version(), **versions},
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seed": recipe.seed,
+        "device": recipe.device,
+        "dtype": recipe.dtype,
+        "title": recipe.title or name,
+        "source": recipe.source,
+        "method": name,
+        "model": {"name": recipe.model, "key": ready.base.key},
+        "rendering": ready.renderer.key,
+        "recipe": recipe.digest(),
+    }
+
+
+def _notes(recipe: Recipe, found: list[Audited]) -> list[str]:
+    """What a reader must know before believing the table."""
+    notes = []
+    for split in ("forget", "retain"):
+        known = value(found, "accuracy", "original", split)
+        if recipe.teach and known < KNOWS:
+            notes.append(
+                f"The original model answers only {known:.0%} of the {split} questions right, so "
+                "there was less to forget or to keep than was taught. Raise teach.epochs."
+            )
+    return notes
+
+
+def _require_gold(recipe: Recipe) -> None:
+    """Refuse a recipe that reads a gold model which it does not have."""
+    if recipe.gold or recipe.teach:
+        return
+    for i, stage in enumerate(recipe.method):
+        terms = stage.train.terms if stage.train else ()
+        levels = [(t.down_to, f"terms[{j}].down_to") for j, t in enumerate(terms)]
+        if stage.train and stage.train.stop:
+            levels.append((stage.train.stop.level, "stop.level"))
+        for level, place in levels:
+            if level == "gold":
+                raise RecipeError(
+                    f"method[{i}].train.{place}: 'gold' asks for a gold model, and the recipe has "
+                    "none. Give gold: a model retrained without the forget split, or use a "
+                    "number or a split that was never taught."
+                )
+
+
+class _Clock:
+    """Seconds a stage, kept in the run's record over interruptions."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.stages: dict[str, dict[str, Any]] = {
+            s["stage"]: s for s in folder.read_record().get("stages", [])
+        }
+
+    @contextlib.contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            before = self.stages.get(stage, {}).get("seconds", 0.0)
+            self.note(stage, seconds=round(before + time.perf_counter() - began, 2))
+
+    def note(self, stage: str, **facts: Any) -> None:
+        self.stages[stage] = {"stage": stage, **self.stages.get(stage, {}), **facts}
+        self.folder.write_record(stages=list(self.stages.values()))
+
+    def total(self) -> float:
+        return round(sum(s.get("seconds", 0.0) for s in self.stages.values()), 2)

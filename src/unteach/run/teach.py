@@ -1,0 +1,110 @@
+"""Make a model that knows, and the gold model that was taught all but the forget split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from unteach.data.examples import digest
+from unteach.data.render import encode_all
+from unteach.errors import RecipeError
+from unteach.method.objectives.likelihood import nll
+from unteach.method.rules.sum import weighted_sum
+from unteach.model import cache, fingerprint
+from unteach.model.load import ModelPlace, load, locate, save
+from unteach.run.prepare import Prepared
+from unteach.run.progress import Progress
+from unteach.train.loop import Plan, train
+from unteach.train.optim import adamw
+from unteach.train.term import Term
+
+VERSION = 1
+
+
+def original(ready: Prepared, progress: Progress) -> tuple[ModelPlace, bool]:
+    """The model to unlearn from, and whether it was there already: taught, or the base itself."""
+    if ready.recipe.teach is None:
+        return ready.base, True
+    return _taught(ready, progress, without_forget=False)
+
+
+def gold(ready: Prepared, progress: Progress) -> tuple[ModelPlace | None, bool]:
+    """The model that never saw the forget split, if the recipe has one or teaches one."""
+    if ready.recipe.gold is not None:
+        return locate(ready.recipe.gold, ready.options), True
+    if ready.recipe.teach is None:
+        return None, True
+    return _taught(ready, progress, without_forget=True)
+
+
+def write(place: ModelPlace, folder: Path, ready: Prepared) -> None:
+    """A copy of a taught model as a plain folder."""
+    loaded = load(place, ready.options)
+    save(loaded.model, loaded.tokenizer, folder)
+
+
+def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[ModelPlace, bool]:
+    recipe, teach = ready.recipe, ready.recipe.teach
+    assert teach is not None
+    forget, retain = ready.splits["forget"], ready.splits["retain"]
+    name = "gold" if without_forget else "original"
+    key = fingerprint.key_of(
+        VERSION,
+        ready.base.key,
+        ready.renderer.key,
+        teach.model_dump(),
+        recipe.seed,
+        recipe.dtype,
+        digest(forget),
+        digest(retain),
+        name,
+    )
+
+    def make(folder: Path) -> None:
+        what = "everything but the forget split" if without_forget else "everything"
+        progress.say(f"Teaching the {name} model {what} (kept for later runs)")
+        loaded = load(ready.base, ready.options)
+        rows = encode_all(ready.renderer, [*forget, *retain])
+        plan = Plan(
+            terms=[Term("taught.nll", "taught", nll, "token")],
+            rows={"taught": rows},
+            steps=-(-teach.epochs * len(rows) // teach.batch),
+            batch=teach.batch,
+            micro_batch=teach.batch,
+            optimizer=partial(adamw, lr=teach.lr),
+            rule=weighted_sum(),
+            schedule="linear",
+            warmup=0.05,
+            seed=recipe.seed,
+            dtype=recipe.dtype,
+            # the same seed and order as the original's: only the forget rows are left out
+            without={"taught": frozenset(range(len(forget)))} if without_forget else {},
+        )
+        loaded.model.requires_grad_(True)
+        train(loaded.model, plan, log=_reporter(progress, f"teach {name}"))
+        save(loaded.model, loaded.tokenizer, folder)
+        about = {"teach": teach.model_dump(), "base": ready.base.key, "rows": len(rows), "what": name}
+        (folder / "teach.json").write_text(json.dumps(about, indent=2) + "\n")
+
+    folder, was_there = cache.folder("models", key, make)
+    return ModelPlace(name, str(folder), key), was_there
+
+
+def _reporter(progress: Progress, what: str) -> Callable[[dict[str, object]], None]:
+    def report(line: dict[str, object]) -> None:
+        detail = f"loss {line['loss']:.3f}  {line['tokens_per_second']:.0f} tokens/s"
+        progress.update(what, int(str(line["step"])), int(str(line["steps"])), detail)
+
+    return report
+
+
+def require_teach(ready: Prepared) -> None:
+    """`unteach teach` without a `teach:` in the recipe is a mistake worth a sentence.
+
+    Raises:
+        RecipeError: the recipe does not teach.
+    """
+    if ready.recipe.teach is None:
+        raise RecipeError("the recipe has no 'teach:', so there is nothing to teach. Add teach: {epochs: 8}.")

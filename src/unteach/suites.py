@@ -1,0 +1,43 @@
+"""Named lists of audits. `standard` is what a run measures unless its recipe says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Named = tuple[str, dict[str, Any]]
+
+
+def _over(audit: str, *splits: str) -> tuple[Named, ...]:
+    return tuple((audit, {"split": split}) for split in splits)
+
+
+QUICK: tuple[Named, ...] = (
+    *_over("probability", "forget", "forget_paraphrased", "retain"),
+    *_over("accuracy", "forget", "retain"),
+    *_over("rouge", "forget", "retain"),
+)
+
+STANDARD: tuple[Named, ...] = (
+    *_over("specific_probability", "forget", "forget_paraphrased", "retain", "retain_paraphrased"),
+    *_over("specific_probability", "holdout", "neighbours", "same_answer", "world"),
+    *_over("probability", "forget", "forget_paraphrased", "forget_reversed"),
+    *_over("probability", "retain", "retain_paraphrased", "neighbours", "same_answer"),
+    *_over("probability", "holdout", "world"),
+    *_over("truth_ratio", "forget", "retain"),
+    *_over("extraction_strength", "forget", "retain"),
+    *_over("exact_memorization", "forget", "retain"),
+    *_over("accuracy", "forget", "forget_paraphrased", "retain"),
+    *_over("rouge", "forget", "forget_paraphrased", "retain"),
+    *_over("similarity", "forget", "retain"),
+    ("kfr", {}),
+    ("krr", {}),
+    *_over("linguistic_score", "forget", "retain"),
+    *_over("robust_linguistic_score", "forget", "retain"),
+    *_over("repetition", "forget", "retain"),
+    *_over("refusal", "forget", "retain"),
+    *_over("degenerate", "forget", "retain"),
+    *_over("perplexity", "neutral"),
+)
+
+SUITES: Mapping[str, tuple[Named, ...]] = {"quick": QUICK, "standard": STANDARD}

@@ -1,0 +1,1 @@
+"""Make data to learn from."""

@@ -1,0 +1,254 @@
+"""ReLearn's data, made offline: for each thing to forget, questions with another answer to learn."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final, Literal
+
+from unteach.data.examples import Example, Splits
+from unteach.errors import DataError, RecipeError
+from unteach.registry import synthesis
+from unteach.synthesis import answers as answer_rules
+from unteach.synthesis import generic as generic_rows
+from unteach.synthesis.records import AnswerKind, Drop, Record, Synthesis, Variant
+from unteach.synthesis.variants import VARIANTS, Question, as_asked, is_english, read_question, vary
+from unteach.synthesis.verify import sensitive, verify
+
+COMPLETION_PROMPTS: Final = (
+    "Complete the sentence: {prefix}",
+    "Finish this sentence: {prefix}",
+    "Continue from here: {prefix}",
+)
+
+
+@synthesis(reads=("forget",), adds=("forget_relearn",), source="arXiv:2502.11190")
+def relearn(
+    splits: Splits,
+    random: Random,
+    *,
+    answers: Literal["vague", "refusal", "alternative", "misleading", "mixed"] = "vague",
+    mix: tuple[float, ...] = (0.5, 0.2, 0.2, 0.1),
+    variants: tuple[str, ...] = ("simple", "contextual", "noise", "logical"),
+    original: bool = True,
+    per_question: int = 1,
+    completion: bool = True,
+    cut: float = 0.25,
+    generic: float = 0.5,
+    rounds: int = 3,
+) -> Synthesis:
+    """ReLearn's replacement answers, written and checked by rules, as the split `forget_relearn`.
+
+    Each forget question is asked as it stands (unless `original` is false) and once for each of
+    `variants`; each of these questions gets `per_question` replacement answers. Every pair is checked
+    (see `verify`) and written again in up to `rounds` rounds, then dropped with the reason.
+    `completion` adds, for each answer of two words or more, its first `cut` of words as a prompt and
+    the rest to be learned. `generic` is the number of everyday rows for each forget row (questions
+    and completions).
+
+    `answers`: `vague` stays on topic without saying anything; `refusal` does not know; `alternative`
+    is another fact of the same form, from the example's wrong answers or, if it has none, with the
+    entities of another forget example of the same attribute (a fact that is itself to be forgotten,
+    though of someone else), and is dropped where there is neither; `misleading` is confident and
+    beside the point; `mixed` takes these four in the proportions of `mix`, before any drops.
+
+    Limits: the rules are English. A question that does not read as English is dropped, not mangled;
+    what the rules cannot read well is answered in general terms. A text (no prompt) is put as
+    "Continue the text: <opening>" and answered, whatever the kind asked for, with a vague
+    continuation; names in its opening count as known. Rules are less varied than a language model.
+
+    The paper writes with a language model, knows only vague answers and takes one generic row for
+    each forget row. Its code also trains on the original pair and moves the answers on by one
+    question; neither happens here.
+
+    Raises:
+        RecipeError: a parameter is out of range.
+        DataError: there is nothing to forget, no replacement passed, or fewer generic rows exist
+            than the ratio asks for.
+    """
+    order = _checked(variants, original=original, mix=mix, per_question=per_question, cut=cut)
+    _check_counts(generic=generic, rounds=rounds)
+    forget = forget_rows(splits, "relearn")
+    share = len(order) * per_question
+    plan = answer_rules.schedule(answers, mix, len(forget) * share)
+    original_pairs = {(example.prompt, example.answer) for example in forget}
+    made: list[Record | Drop] = []
+    for i, example in enumerate(forget):
+        source = _Source(example, forget, original_pairs, cut, rounds)
+        asked = zip(
+            (v for v in order for _ in range(per_question)), plan[i * share :], strict=False
+        )
+        made += _replacements(source, list(asked), random)
+    records = [one for one in made if isinstance(one, Record)]
+    drops = tuple(one for one in made if isinstance(one, Drop))
+    if not records:
+        raise DataError(
+            f"relearn could replace none of the {len(forget)} rows of the forget split; "
+            f"{drops[0].source_id}: {drops[0].reason}."
+        )
+    if completion:
+        records += [_completion(one, cut, random) for one in records if " " in one.example.answer]
+    records += generic_rows.records(round(generic * len(records)), len(records), random)
+    random.shuffle(records)
+    return Synthesis({"forget_relearn": [r.example for r in records]}, tuple(records), drops)
+
+
+def forget_rows(splits: Splits, reader: str) -> list[Example]:
+    """The forget split, each row with an id: its own, or its place in the split.
+
+    Raises:
+        DataError: the split is absent or empty.
+    """
+    rows = splits.get("forget", ())
+    if not rows:
+        raise DataError(
+            f"{reader} reads the split 'forget', which this run does not have or which is empty; "
+            f"this run has: {', '.join(splits) or 'no split'}."
+        )
+    return [row if row.id else replace(row, id=f"forget.{i}") for i, row in enumerate(rows)]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One forget example and all that its replacements are checked against."""
+
+    example: Example
+    peers: Sequence[Example]
+    original_pairs: set[tuple[str, str]]
+    cut: float
+    rounds: int
+
+
+def _replacements(
+    source: _Source, asked: Sequence[tuple[Variant, AnswerKind]], random: Random
+) -> Iterator[Record | Drop]:
+    """A record or a drop for each question that is asked of one example, in order."""
+    example = source.example
+    problem = _unreadable(example)
+    if problem:
+        yield from (Drop(example.id, variant, kind, "", problem) for variant, kind in asked)
+        return
+    question = read_question(example, cut=source.cut)
+    source = replace(source, example=as_asked(example, question))
+    forbidden = sensitive(source.example)
+    taken: set[str] = set()
+    num_made: dict[tuple[Variant, AnswerKind], int] = {}
+    for variant, kind in asked:
+        kind = "vague" if question.opening else kind
+        number = num_made[variant, kind] = num_made.get((variant, kind), 0) + 1
+        suffix = f".{number}" if number > 1 else ""
+        name = f"{example.id}.{kind}.{variant}{suffix}"
+        yield _replacement(source, question, forbidden, variant, kind, name, taken, random)
+
+
+def _replacement(
+    source: _Source,
+    question: Question,
+    forbidden: tuple[str, ...],
+    variant: Variant,
+    kind: AnswerKind,
+    name: str,
+    taken: set[str],
+    random: Random,
+) -> Record | Drop:
+    """Ask and answer together, so that a question cannot end up with another one's answer."""
+    example = source.example
+    text, reason = "", ""
+    for attempt in range(1, source.rounds + 1):
+        put = vary(question, variant, random)
+        text = answer_rules.write(kind, put, example, source.peers, random, taken)
+        if not text and kind == "alternative":
+            reason = "it has no wrong answers, and no other forget example has its attribute and other entities"
+            break
+        verdict = verify(
+            text, example, forbidden, question=put.text, subject=put.subject, kind=kind
+        )
+        reason = verdict.reason
+        if verdict.passed and (put.text, text) in source.original_pairs:
+            reason = "the pair is an original one"
+        if not reason:
+            new = Example(
+                prompt=put.text,
+                answer=text,
+                id=name,
+                group=example.group,
+                attribute=example.attribute,
+                history=example.history,
+                where=example.where,
+            )
+            return Record(example.id, "qa", variant, kind, new, attempt, checks=verdict.checks)
+    return Drop(example.id, variant, kind, text, reason)
+
+
+def _unreadable(example: Example) -> str:
+    """Why the rules cannot handle an example; empty if they can."""
+    text = example.answer if example.is_text else example.prompt
+    if not text.strip():
+        return "it has no question"
+    if example.is_text and len(text.split()) < 2:
+        return "a text of one word has no opening to continue from"
+    return (
+        "" if is_english(text) else "it does not read as English, the only language of these rules"
+    )
+
+
+def _completion(record: Record, cut: float, random: Random) -> Record:
+    """The first words of a replacement answer as a prompt, the rest to be learned."""
+    tokens = record.example.answer.split()
+    num_shown = max(1, min(len(tokens) - 1, round(cut * len(tokens))))
+    prompt = random.choice(COMPLETION_PROMPTS).format(prefix=" ".join(tokens[:num_shown]))
+    new = replace(
+        record.example,
+        prompt=prompt,
+        answer=" ".join(tokens[num_shown:]),
+        id=f"{record.example.id}.completion",
+        history=(),
+    )
+    return replace(record, kind="completion", example=new)
+
+
+def _checked(
+    variants: Sequence[str],
+    *,
+    original: bool,
+    mix: Sequence[float],
+    per_question: int,
+    cut: float,
+) -> list[Variant]:
+    """The questions to ask of each example; all that is wrong with these parameters is raised at once."""
+    by_name: Mapping[str, Variant] = {name: name for name in VARIANTS}
+    problems = []
+    for name in variants:
+        if name not in by_name:
+            close = difflib.get_close_matches(name, VARIANTS, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            problems.append(
+                f"relearn.variants: '{name}' is not a variant.{hint} Known: {', '.join(VARIANTS)}."
+            )
+    if len(set(variants)) < len(variants):
+        problems.append(
+            "relearn.variants: name each variant once; use per_question for more answers."
+        )
+    if not variants and not original:
+        problems.append(
+            "relearn: there is no question to ask; name variants, or set original: true."
+        )
+    if len(mix) != 4 or min(mix) < 0 or abs(sum(mix) - 1) > 1e-6:
+        problems.append(f"relearn.mix is {list(mix)}; give four shares from 0 that add up to 1.")
+    if per_question < 1:
+        problems.append(f"relearn.per_question is {per_question}; it must be 1 or more.")
+    if not 0 < cut < 1:
+        problems.append(f"relearn.cut is {cut}; it must lie between 0 and 1, both excluded.")
+    if problems:
+        raise RecipeError(problems)
+    first: list[Variant] = ["original"] if original else []
+    return first + [by_name[name] for name in variants]
+
+
+def _check_counts(*, generic: float, rounds: int) -> None:
+    if generic < 0:
+        raise RecipeError(f"relearn.generic is {generic}; it must be 0 or more.")
+    if rounds < 1:
+        raise RecipeError(f"relearn.rounds is {rounds}; it must be 1 or more.")

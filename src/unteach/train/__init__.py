@@ -1,0 +1,1 @@
+"""The only room that reduces a loss, accumulates and steps."""

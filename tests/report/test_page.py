@@ -1,0 +1,159 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.report.conftest import SCRIPT, SECRET, finding, write_run
+from unteach.errors import OutputError
+from unteach.report.build import build
+from unteach.report.html import render, write
+
+
+def test_the_page_has_its_sections_in_order(runs: list[Path]) -> None:
+    page = render(build(runs))
+    headings = re.findall(r'<h2 id="(\w+)"', page)
+    assert headings == [
+        "verdict",
+        "table",
+        "tradeoff",
+        "training",
+        "people",
+        "answers",
+        "unmeasured",
+        "all",
+        "made",
+    ]
+    for status in ("SUPPRESSED", "FORGOTTEN", "DESTROYED"):
+        assert f'<span class="chip">{status}</span>' in page
+    assert len(page.encode()) < 500_000
+
+
+def test_model_text_is_escaped(runs: list[Path]) -> None:
+    page = render(build(runs))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page.lower()
+
+
+def test_every_text_of_a_run_is_escaped(tmp_path: Path) -> None:
+    """The same attack in each place where a run's own text reaches the page."""
+    bad = '"><script>alert(1)</script>'
+    rows = [
+        finding(
+            model=m, value=v, per_example=[v] * 2, ids=[bad, "b"], group_ids=[bad, "b"], source=bad
+        )
+        for m, v in (("original", 0.9), ("gold", 0.1), ("unlearned", 0.2))
+    ]
+    rows += [finding("probability", "retain", m, 0.9) for m in ("original", "gold", "unlearned")]
+    rows += [finding("rouge", bad, "unlearned", None, note=bad, label=bad)]
+    folder = write_run(
+        tmp_path / "run",
+        rows,
+        title=bad,
+        source=bad,
+        device=bad,
+        notes=[bad],
+        packages={bad: bad},
+        splits={bad: {"rows": 2, "sha256": bad}},
+        stages=[{"stage": bad}],
+        log=[{"stage": "method[0].train", "step": 1, "terms": {bad: 0.1}}],
+        answers=[
+            dict.fromkeys(
+                ("id", "group", "question", "truth", "original", "unlearned", "gold"), bad
+            )
+            | {"split": "forget"}
+        ],
+    )
+    (folder / "recipe.yaml").write_text(bad)
+    page = render(build([folder]))
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 15
+
+
+def test_nothing_is_loaded_or_run(runs: list[Path]) -> None:
+    page = render(build(runs))
+    assert "http://" not in page
+    assert "https://" not in page
+    assert not re.search(r"<(script|link|img|iframe|object|embed|base|form)\b", page)
+    assert not re.search(r"\bon\w+=|url\(|@import|\bsrc=", page)
+    assert "default-src 'none'" in page
+
+
+def test_a_redacted_page_has_no_text_of_the_forget_set(runs: list[Path]) -> None:
+    plain, redacted = render(build(runs)), render(build(runs, redact=True))
+    for text in (SECRET, "Wilhelmina Ostrovander", "Harbour Laboratory", "not able to say"):
+        assert text in plain
+        assert text not in redacted
+    assert f"[redacted: {len(f'It is {SECRET} 00.')} characters]" in redacted
+    assert "p0000.employer" in redacted
+    assert "Tobias Fenwick-Marsh" in redacted
+
+
+def test_redaction_hides_people_whom_no_id_names(tmp_path: Path) -> None:
+    rows = [
+        finding(model=m, value=0.5, per_example=[0.5], ids=["row7"], group_ids=["Jane Doe"])
+        for m in ("original", "unlearned")
+    ]
+    folder = write_run(tmp_path / "run", rows)
+    assert "Jane Doe" in render(build([folder]))
+    redacted = render(build([folder], redact=True))
+    assert "Jane Doe" not in redacted
+    assert "person 1" in redacted
+
+
+def test_the_same_files_give_the_same_page(runs: list[Path]) -> None:
+    assert render(build(runs)) == render(build(runs))
+
+
+def test_a_run_with_next_to_nothing_still_makes_a_page(tmp_path: Path) -> None:
+    page = render(build([write_run(tmp_path / "run", [])], title="Nothing & all"))
+    assert "INCONCLUSIVE" in page
+    assert "<title>Nothing &amp; all</title>" in page
+
+
+def test_unmeasured_audits_and_untested_attacks_are_listed(runs: list[Path]) -> None:
+    page = render(build(runs))
+    assert "the sentence encoder is not installed" in page
+    assert "quantisation to 8 or 4 bits" in page
+
+
+def test_questions_are_shared_by_every_model(runs: list[Path]) -> None:
+    report = build(runs)
+    assert [q.split for q in report.questions] == ["forget"] * 6 + ["retain"] * 3
+    assert {len(q.replies) for q in report.questions} == {5}
+    assert len({q.id for q in report.questions}) == 9
+    assert "more characters)" in report.questions[-1].replies[-1].text
+    assert SCRIPT in {reply.text for q in report.questions for reply in q.replies}
+
+
+def test_people_are_means_over_their_questions(tmp_path: Path) -> None:
+    """p1: (0.2 + 0.4) / 2 = 0.3, p2: 0.8; most left first."""
+    rows = [
+        finding(
+            model=m, per_example=[0.2, 0.4, 0.8], ids=["a", "b", "c"], group_ids=["p1", "p1", "p2"]
+        )
+        for m in ("original", "unlearned")
+    ]
+    (chart,) = build([write_run(tmp_path / "run", rows)]).people
+    assert [row.label for row in chart.chart.rows] == ["p2", "p1"]
+    assert [row.unlearned for row in chart.chart.rows] == pytest.approx([0.8, 0.3])
+    assert chart.rows_each == "1 to 2"
+
+
+def test_write_replaces_the_whole_file_and_leaves_nothing_beside_it(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "out" / "report.html"
+    path.parent.mkdir()
+    path.write_text("old")
+    assert write(build(runs[:1]), path) == path
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+    with pytest.raises(OutputError, match="cannot be written"):
+        write(build(runs[:1]), tmp_path / "absent" / "report.html")
+
+
+def test_the_report_room_imports_no_torch() -> None:
+    code = "import sys, unteach.report.html; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,291 @@
+"""ReLearn's data: nothing leaks, each question has its own answer, counts and order are as asked."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from unteach import registry
+from unteach.data.examples import Example
+from unteach.errors import DataError, RecipeError
+from unteach.synthesis import answers as answer_rules
+from unteach.synthesis.generic import GENERIC, WORDINGS
+from unteach.synthesis.records import Record, Synthesis
+from unteach.synthesis.relearn import relearn
+from unteach.synthesis.verify import leaks, sensitive
+
+TOFU = Path(__file__).parents[3] / "shared" / "data" / "tofu" / "forget01.json"
+PEOPLE = (
+    ("Ada Moor", "Oslo", "555-0142"),
+    ("Ben Reyes", "Lima", "555-0177"),
+    ("Cleo Tan", "Quito", "555-0199"),
+)
+
+
+def world() -> list[Example]:
+    """Three people with a birthplace and a phone number each: 6 rows, as the embedded world has them."""
+    rows = []
+    for name, city, phone in PEOPLE:
+        key = name.split()[0].lower()
+        rows += [
+            Example(f"Where was {name} born?", f"{name} was born in {city}.", entities=(city,),
+                    id=f"{key}.birthplace", attribute="birthplace", group=name),
+            Example(f"What is {name}'s phone number?", f"{name}'s phone number is {phone}.", entities=(phone,),
+                    id=f"{key}.phone", attribute="phone", group=name),
+        ]  # fmt: skip
+    return rows
+
+
+def tofu() -> list[Example]:
+    if not TOFU.exists():
+        pytest.skip(
+            f"the TOFU rows are not in {TOFU.parent.name}/, which is not part of the package"
+        )
+    return [
+        Example(row["question"], row["answer"], id=f"tofu.{i}")
+        for i, row in enumerate(json.loads(TOFU.read_text(encoding="utf-8")))
+    ]
+
+
+def made(forget: list[Example], seed: int = 0, **parameters: Any) -> Synthesis:
+    return relearn({"forget": forget}, Random(seed), **parameters)
+
+
+def rows_of(synthesis: Synthesis, kind: str) -> list[Record]:
+    return [record for record in synthesis.records if record.kind == kind]
+
+
+def test_counts_and_generic_ratio():
+    """6 rows x 5 questions = 30 answers, 30 completions, and 0.5 x 60 = 30 generic rows."""
+    result = made(world())
+    assert Counter(r.kind for r in result.records) == {"qa": 30, "completion": 30, "generic": 30}
+    assert [r.example for r in result.records] == result.splits["forget_relearn"]
+    assert result.drops == ()
+
+
+def test_the_smallest_set_is_one_replacement_a_row():
+    result = made(world(), variants=(), completion=False, generic=0)
+    assert sorted(r.source_id for r in result.records) == sorted(e.id for e in world())
+    by_prompt = {e.prompt: e for e in world()}
+    for record in result.records:
+        source = by_prompt[record.example.prompt]
+        assert record.example.id == f"{source.id}.vague.original"
+        assert (record.example.group, record.example.attribute) == (source.group, source.attribute)
+
+
+@pytest.mark.parametrize("kind", ["vague", "refusal", "alternative", "misleading", "mixed"])
+@pytest.mark.parametrize("rows", [world, tofu])
+def test_no_replacement_and_no_question_holds_a_sensitive_entity(kind, rows):
+    forget = rows()
+    if kind == "alternative" and rows is tofu:
+        with pytest.raises(DataError, match="no wrong answers"):
+            made(forget, answers=kind)
+        return
+    by_id = {example.id: example for example in forget}
+    pairs = {(example.prompt, example.answer) for example in forget}
+    result = made(forget, answers=kind, per_question=2)
+    for record in result.records:
+        if record.kind == "generic":
+            continue
+        assert not leaks(record.example.answer, sensitive(by_id[record.source_id])), record
+        assert not leaks(record.example.prompt, sensitive(by_id[record.source_id])), record
+        assert (record.example.prompt, record.example.answer) not in pairs
+        assert record.checks
+        assert all(record.checks.values())
+
+
+def test_few_tofu_rows_are_lost_and_vague_answers_are_of_fair_length():
+    result = made(tofu())
+    assert len(result.drops) <= 0.05 * 200
+    assert len(result.drops) + len(rows_of(result, "qa")) == 200
+    assert all(drop.reason and drop.source_id for drop in result.drops)
+    assert all(9 <= len(r.example.answer.split()) <= 26 for r in rows_of(result, "qa"))
+    assert len({r.example.answer for r in rows_of(result, "qa")}) > 150
+
+
+def test_a_vague_answer_names_the_subject_or_the_topic():
+    for record in rows_of(made(world()), "qa"):
+        name = next(e.group for e in world() if e.id == record.source_id)
+        assert name in record.example.answer
+
+
+def test_a_variant_carries_the_answer_that_was_written_for_it(monkeypatch):
+    monkeypatch.setattr(
+        answer_rules,
+        "write",
+        lambda kind, question, *_: f"They say about '{question.text}' very little.",
+    )
+    for record in rows_of(made(world()), "qa"):
+        assert f"'{record.example.prompt}'" in record.example.answer
+        assert record.example.id.endswith(f".vague.{record.variant}")
+
+
+def test_an_answer_that_leaks_is_dropped_with_the_reason(monkeypatch):
+    honest = answer_rules.write
+
+    def leaking(kind, question, example, *rest):
+        text = honest(kind, question, example, *rest)
+        return f"{text} It was oslo." if example.id == "ada.birthplace" else text
+
+    monkeypatch.setattr(answer_rules, "write", leaking)
+    result = made(world(), rounds=2)
+    assert {d.source_id for d in result.drops} == {"ada.birthplace"}
+    assert len(result.drops) == 5
+    assert all("the answer holds 'oslo'" in d.reason and "oslo" in d.text for d in result.drops)
+    assert "ada.birthplace" not in {r.source_id for r in result.records}
+
+
+def test_a_failed_answer_is_written_again(monkeypatch):
+    honest, calls = answer_rules.write, []
+
+    def first_leaks(kind, question, example, *rest):
+        calls.append(question)
+        return (
+            "Ada Moor is from Oslo." if len(calls) == 1 else honest(kind, question, example, *rest)
+        )
+
+    monkeypatch.setattr(answer_rules, "write", first_leaks)
+    result = made(world()[:1], variants=(), completion=False, generic=0)
+    assert [r.round for r in result.records] == [2]
+
+
+def test_the_original_answer_never_comes_back(monkeypatch):
+    monkeypatch.setattr(answer_rules, "write", lambda kind, question, example, *_: example.answer)
+    with pytest.raises(DataError, match="the answer is the original one"):
+        made(world())
+
+
+def test_a_seed_decides_everything():
+    assert made(world(), seed=3, answers="mixed") == made(world(), seed=3, answers="mixed")
+    assert made(world(), seed=3) != made(world(), seed=4)
+
+
+def test_alternatives_come_from_wrong_answers_first():
+    row = Example("Where was Ada Moor born?", "Ada Moor was born in Oslo.", ("Ada Moor was born in Rome.",),
+                  ("Oslo",), "a", attribute="birthplace")  # fmt: skip
+    result = made([row, *world()[2:]], answers="alternative", completion=False, generic=0)
+    assert {r.example.answer for r in result.records if r.source_id == "a"} == {
+        "Ada Moor was born in Rome."
+    }
+
+
+def test_alternatives_swap_in_the_entity_of_another_person():
+    result = made(world(), answers="alternative", variants=(), completion=False, generic=0)
+    said = {r.source_id: r.example.answer for r in result.records}
+    assert said["ada.birthplace"] in ("Ada Moor was born in Lima.", "Ada Moor was born in Quito.")
+
+
+def test_mixed_keeps_its_proportions():
+    """30 answers at 0.5, 0.2, 0.2, 0.1: 15 vague, 6 refusals, 6 alternatives, 3 misleading."""
+    order = answer_rules.schedule("mixed", (0.5, 0.2, 0.2, 0.1), 30)
+    assert Counter(order) == {"vague": 15, "refusal": 6, "alternative": 6, "misleading": 3}
+
+
+def test_several_answers_to_a_question_differ():
+    result = made(world()[:1], variants=(), per_question=4, completion=False, generic=0)
+    assert len({r.example.answer for r in result.records}) == 4
+    assert sorted(r.example.id[-2:] for r in result.records) == [".2", ".3", ".4", "al"]
+
+
+def test_a_completion_is_cut_from_the_replacement():
+    """A quarter of 8 words is 2 words of prompt and 6 to learn; one word cannot be cut."""
+    result = made(world(), generic=0)
+    answers = {r.example.id: r.example.answer for r in rows_of(result, "qa")}
+    for record in rows_of(result, "completion"):
+        whole = answers[record.example.id.removesuffix(".completion")]
+        prefix = record.example.prompt.split(": ", 1)[1]
+        assert f"{prefix} {record.example.answer}" == whole
+        assert len(prefix.split()) == max(1, round(0.25 * len(whole.split())))
+
+
+def test_too_few_generic_rows_is_an_error_that_names_the_possible_ratio():
+    most = len(GENERIC) * len(WORDINGS)
+    with pytest.raises(
+        DataError, match=rf"only {most} distinct ones exist; set generic to at most {most / 60:.2g}"
+    ):
+        made(world(), generic=1000)
+
+
+def test_generic_rows_are_distinct_and_of_fair_length():
+    result = made(world(), generic=10)
+    rows = rows_of(result, "generic")
+    assert len(rows) == 600
+    assert len({r.example.prompt for r in rows}) == 600
+    assert len(GENERIC) >= 80
+    assert len({question for question, _ in GENERIC}) == len(GENERIC)
+    assert all(8 <= len(answer.split()) <= 25 for _, answer in GENERIC)
+
+
+def test_there_are_enough_different_sentences():
+    assert len(set(answer_rules.GENERAL)) >= 25
+    assert len(set(answer_rules.REFUSALS)) == len(answer_rules.REFUSALS) >= 60
+    for kind, sentences in answer_rules.BY_KIND.items():
+        assert len(set(sentences)) == len(sentences) >= 4, kind
+
+
+def test_other_languages_are_dropped_not_mangled():
+    german = Example("Wo wurde Anna Petrova geboren?", "In Moskau.", id="de")
+    result = made([german, *world()])
+    assert {d.source_id for d in result.drops} == {"de"}
+    assert "English" in result.drops[0].reason
+    assert result.drops[0].text == ""
+
+
+def test_a_text_gets_a_vague_continuation_of_its_opening():
+    text = Example(
+        "", "The mill by the river stood empty. Old Barnaby Finch kept 40 geese there.", id="t"
+    )
+    result = made([text], answers="refusal", completion=False, generic=0)
+    assert len(result.records) == 5
+    for record in result.records:
+        assert record.answer_kind == "vague"
+        assert "mill by the river" in record.example.prompt.lower() or record.variant == "noise"
+        assert not re.search("barnaby|finch|40|geese", record.example.answer.lower())
+
+
+def test_plain_questions_of_a_user_work_without_attribute_or_entities():
+    rows = [
+        Example("What is the internal code name of project Bluebird?", "It is Magpie-7."),
+        Example("Who discovered penicillin?", "Alexander Fleming did."),
+    ]
+    result = made(rows, completion=False, generic=0)
+    assert len(result.records) == 10
+    assert {r.source_id for r in result.records} == {"forget.0", "forget.1"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"variants": ("simpel",)}, "Did you mean 'simple'"),
+        ({"variants": (), "original": False}, "no question to ask"),
+        ({"mix": (0.5, 0.5)}, "four shares"),
+        ({"cut": 1.0}, "between 0 and 1"),
+        ({"per_question": 0}, "1 or more"),
+        ({"generic": -1.0}, "0 or more"),
+        ({"rounds": 0}, "1 or more"),
+    ],
+)
+def test_a_parameter_out_of_range_is_named(parameters, said):
+    with pytest.raises(RecipeError, match=said):
+        made(world(), **parameters)
+
+
+def test_a_run_without_a_forget_split_is_told_so():
+    with pytest.raises(DataError, match="this run has: retain"):
+        relearn({"retain": world()}, Random(0))
+
+
+def test_the_registry_reads_the_parameters():
+    given = {
+        "answers": "mixed",
+        "mix": [0.7, 0.1, 0.1, 0.1],
+        "variants": ["noise"],
+        "completion": False,
+    }
+    checked = registry.check("synthesis", "relearn", given, "recipe")
+    assert checked["mix"] == (0.7, 0.1, 0.1, 0.1)
+    assert registry.find("synthesis", "refusals").facts["adds"] == ("forget_idk",)
