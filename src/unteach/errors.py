@@ -2,12 +2,13 @@
 
     UserError
     |-- RecipeError        the recipe, or a value given with --set, is wrong
-    |   `-- UnknownName    nothing is registered under that name
+    |   `-- UnknownNameError    nothing is registered under that name
     |-- DataError          a file of examples is missing, unreadable or has bad rows
     |-- ModelError         a model cannot be loaded, or must not be
     |-- DeviceError        the device asked for is absent or too small
     |-- OutputError        the run folder is in use, not ours, or cannot be written
-    `-- MissingPackage     an optional package is needed; names the install command
+    |   `-- DiskFullError       there is no room for what is to be written
+    `-- MissingPackageError     an optional package is needed; names the install command
 
 A mistake that only the authors can make is an `assert`.
 """
@@ -29,7 +30,7 @@ class RecipeError(UserError):
         super().__init__("\n".join(self.problems))
 
 
-class UnknownName(RecipeError):
+class UnknownNameError(RecipeError):
     """Nothing is registered under the name asked for."""
 
 
@@ -53,7 +54,11 @@ class OutputError(UserError):
     """The output folder cannot be used."""
 
 
-class MissingPackage(UserError):
+class DiskFullError(OutputError):
+    """There is no room for what is to be written; what was written before is kept."""
+
+
+class MissingPackageError(UserError):
     """An optional package is needed; the message names the command that installs it."""
 
     def __init__(self, package: str, needed_for: str, extra: str) -> None:

@@ -251,7 +251,9 @@ def override(content: dict[str, Any], text: str) -> None:
     """Apply `method.0.train.epochs=3` to a recipe's content; the value is read as YAML."""
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise RecipeError(f"--set {text}: write it as key.path=value, as in method.0.train.epochs=3.")
+        raise RecipeError(
+            f"--set {text}: write it as key.path=value, as in method.0.train.epochs=3."
+        )
     node: Any = content
     *parents, last = key.split(".")
     for depth, part in enumerate(parents):
@@ -344,9 +346,22 @@ def _sentence(where: str, error: Any) -> str:
 
 def _owner(loc: tuple[int | str, ...]) -> list[str]:
     """The keys allowed beside a key that is not."""
-    parts = {"data": Data, "teach": Teach, "terms": Term, "stop": Stop, "train": Train, "method": Stage}
+    parts: dict[str, type[BaseModel]] = {
+        "data": Data,
+        "teach": Teach,
+        "terms": Term,
+        "stop": Stop,
+        "train": Train,
+        "method": Stage,
+    }
     names = [part for part in loc[:-1] if isinstance(part, str) and part in parts]
     owner: type[BaseModel] = parts[names[-1]] if names else Recipe
     if "data" in loc[:-1] and len(loc) > 2:
         owner = Source
     return list(owner.model_fields)
+
+
+def folder_of(source: str | Path) -> Path:
+    """The folder that relative paths of this recipe's data are looked for under."""
+    path = Path(source)
+    return path.parent if path.is_file() else Path()

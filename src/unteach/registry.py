@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unteach.errors import RecipeError, UnknownName
+from unteach.errors import RecipeError, UnknownNameError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -127,37 +127,39 @@ def objective(
 
     `needs` names what it reads beyond `logp`: `logits`, `ref.logp`, `ref.logits`.
     """
-    return _register("objective", dict(unit=unit, needs=needs, source=source, experimental=experimental))
+    return _register(
+        "objective", {"unit": unit, "needs": needs, "source": source, "experimental": experimental}
+    )
 
 
 def weighting(*, needs: Iterable[str] = (), source: str = "") -> Callable[[F], F]:
     """Register `(Scores, *, ...) -> Tensor` [B, A], a weight that carries no gradient."""
-    return _register("weighting", dict(needs=needs, source=source))
+    return _register("weighting", {"needs": needs, "source": source})
 
 
 def synthesis(*, reads: Iterable[str], adds: Iterable[str], source: str = "") -> Callable[[F], F]:
     """Register `(Splits, Random, *, ...) -> Synthesis`, which adds splits and edits none."""
-    return _register("synthesis", dict(reads=reads, adds=adds, source=source))
+    return _register("synthesis", {"reads": reads, "adds": adds, "source": source})
 
 
 def selection(*, source: str = "", adapter: bool = False) -> Callable[[F], F]:
     """Register `(PreTrainedModel, *, ...) -> PreTrainedModel`, which decides what may move."""
-    return _register("selection", dict(source=source, adapter=adapter))
+    return _register("selection", {"source": source, "adapter": adapter})
 
 
 def rule(*, source: str = "") -> Callable[[F], F]:
     """Register `(*, ...) -> Rule`, a maker of the function that leaves a direction in `.grad`."""
-    return _register("rule", dict(source=source))
+    return _register("rule", {"source": source})
 
 
 def optimizer(*, source: str = "") -> Callable[[F], F]:
     """Register `(parameters, *, lr, ...) -> torch.optim.Optimizer`."""
-    return _register("optimizer", dict(source=source))
+    return _register("optimizer", {"source": source})
 
 
 def benchmark(*, source: str = "") -> Callable[[F], F]:
     """Register `(*, ...) -> Splits`, a named source of every split of a benchmark."""
-    return _register("benchmark", dict(source=source))
+    return _register("benchmark", {"source": source})
 
 
 def audit(
@@ -176,7 +178,14 @@ def audit(
     """
     return _register(
         "audit",
-        dict(access=access, reads=reads, better=better, version=version, source=source, percent=percent),
+        {
+            "access": access,
+            "reads": reads,
+            "better": better,
+            "version": version,
+            "source": source,
+            "percent": percent,
+        },
     )
 
 
@@ -189,7 +198,7 @@ def find(kind: str, name: str, where: str = "") -> Entry:
     """The entry of that name.
 
     Raises:
-        UnknownName: no function of this kind has that name, in the package or in any plug-in.
+        UnknownNameError: no function of this kind has that name, in the package or in any plug-in.
     """
     found = entries(kind).get(name)
     if found is None:
@@ -200,7 +209,9 @@ def find(kind: str, name: str, where: str = "") -> Entry:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
         prefix = f"{where}: " if where else ""
-        raise UnknownName(f"{prefix}no {kind} is named '{name}'.{hint} Known: {', '.join(known)}.")
+        raise UnknownNameError(
+            f"{prefix}no {kind} is named '{name}'.{hint} Known: {', '.join(known)}."
+        )
     return found
 
 
@@ -284,7 +295,11 @@ def _parse(path: Path, kind: str) -> list[Entry]:
         if not isinstance(node, ast.FunctionDef):
             continue
         for mark in node.decorator_list:
-            if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == kind:
+            if (
+                isinstance(mark, ast.Call)
+                and isinstance(mark.func, ast.Name)
+                and mark.func.id == kind
+            ):
                 given = {str(k.arg): ast.literal_eval(k.value) for k in mark.keywords}
                 facts = {n: given.get(n, default) for n, default in _facts(kind).items()}
                 parameters = tuple(
@@ -293,7 +308,9 @@ def _parse(path: Path, kind: str) -> list[Entry]:
                         ast.unparse(arg.annotation) if arg.annotation else "object",
                         REQUIRED if default is None else ast.literal_eval(default),
                     )
-                    for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+                    for arg, default in zip(
+                        node.args.kwonlyargs, node.args.kw_defaults, strict=True
+                    )
                 )
                 found.append(
                     Entry(kind, node.name, module, ast.get_docstring(node) or "", parameters, facts)

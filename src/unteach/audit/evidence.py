@@ -109,7 +109,13 @@ class Evidence:
     def _path(self, split: str, kind: str) -> Path:
         judge = self.judge.key if kind == "fluency" and self.judge else ""
         key = key_of(
-            VERSION, self.key, digest(self.splits[split]), self.renderer.key, kind, MAX_NEW_TOKENS, judge
+            VERSION,
+            self.key,
+            digest(self.splits[split]),
+            self.renderer.key,
+            kind,
+            MAX_NEW_TOKENS,
+            judge,
         )
         return self.store / f"{key}.npz"
 
@@ -129,7 +135,9 @@ class Evidence:
         encoded = {s: [self.renderer.encode(e) for e in self.splits[s]] for s in absent}
         rows = list(dict.fromkeys(row for split in absent for row in encoded[split]))
         number = {row: i for i, row in enumerate(rows)}
-        table = measure_tokens(self.load().model, rows, progress=self._counter("answers scored", len(rows)))
+        table = measure_tokens(
+            self.load().model, rows, progress=self._counter("answers scored", len(rows))
+        )
         for split in absent:
             part = table.take([number[row] for row in encoded[split]])
             _write(self._path(split, "tokens"), "tokens", part, self._about(split, "tokens"))
@@ -138,7 +146,9 @@ class Evidence:
         examples = self.splits[split]
         rows = [self.renderer.encode(e, wrong) for e in examples for wrong in e.wrong]
         ends = np.cumsum([len(e.wrong) for e in examples])
-        questions = [list(range(end - len(e.wrong), end)) for e, end in zip(examples, ends, strict=True)]
+        questions = [
+            list(range(end - len(e.wrong), end)) for e, end in zip(examples, ends, strict=True)
+        ]
         counter = self._counter(f"{split}, wrong answers", len(rows))
         return measure_tokens(self.load().model, rows, cheaper(rows, questions), counter)
 
@@ -173,7 +183,7 @@ class Evidence:
 
 def _write(path: Path, kind: str, value: Any, about: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {"about": np.array(json.dumps(about))}
+    arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
     if kind in ("tokens", "wrong"):
         arrays |= asdict(value)
     elif kind == "texts":

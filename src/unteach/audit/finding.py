@@ -49,7 +49,7 @@ def mean(values: Sequence[float], groups: Sequence[str], note: str = "") -> Find
     if not known.all():
         note = f"{note} {int((~known).sum())} of {len(scores)} unknown, left out.".strip()
     names, member = np.unique(np.asarray(groups)[known], return_inverse=True)
-    totals = np.bincount(member, weights=scores[known])
+    totals = np.bincount(member, weights=scores[known]).astype(np.float64)
     sizes = np.bincount(member).astype(np.float64)
     low, high = _percentile_interval(totals, sizes)
     if len(names) < 2:
@@ -77,7 +77,9 @@ def statistic(
     return Finding(value, low, high, n, groups, note=note)
 
 
-def resample_groups(groups: Sequence[str], seed: int = 0, times: int = RESAMPLES) -> list[NDArray[np.intp]]:
+def resample_groups(
+    groups: Sequence[str], seed: int = 0, times: int = RESAMPLES
+) -> list[NDArray[np.intp]]:
     """Row numbers of `times` bootstrap samples that draw whole groups with replacement."""
     rng = np.random.default_rng(seed)
     labels = np.asarray(groups)

@@ -133,18 +133,21 @@ def load_embedder(device: str = "cpu") -> Embedder | Unavailable:
 
 
 def load_nli(name: str = NLI_MODEL, device: str = "cpu") -> Nli | Unavailable:
-    """An entailment classifier from a folder, the local cache or the hub, in float32."""
+    """An entailment classifier from a folder or the local hub cache, in float32.
+
+    Nothing is downloaded: an audit must not depend on whether a network answers today.
+    """
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(name, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ImportError, ValueError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        model = AutoModelForSequenceClassification.from_pretrained(
+            name, dtype=torch.float32, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
+    except (OSError, ImportError, ValueError):
         return Unavailable(
-            f"the NLI model '{name}' cannot be loaded ({first_line.rstrip('.')}): "
-            "download it once while online, or name a local folder"
+            f"the NLI model '{name}' is not on this machine: `hf download {name}` fetches it once"
         )
     label = _contradiction_label(model.config.id2label)
     if label is None:

@@ -64,7 +64,9 @@ class Tokens:
         return np.array([np.exp(logp[mark].mean(dtype=np.float64)) for logp, mark in pairs])
 
 
-def cheaper(rows: Sequence[Encoding], groups: Sequence[Sequence[int]], size: int = 16) -> list[list[int]]:
+def cheaper(
+    rows: Sequence[Encoding], groups: Sequence[Sequence[int]], size: int = 16
+) -> list[list[int]]:
     """Batches of rows, by group or by length, whichever passes fewer tokens through the model.
 
     Rows of a group (answers to one question) share a longer prefix, which passes once a batch; many
@@ -112,12 +114,12 @@ def measure_tokens(
     lengths = [len(found[i]["logp"]) for i in range(len(rows))]
     return Tokens(
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        **{c: np.concatenate([found[i][c] for i in range(len(rows))]) for c in columns},  # type: ignore[arg-type]
+        **{c: np.concatenate([found[i][c] for i in range(len(rows))]) for c in columns},
     )
 
 
 def _statistics(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
-    """logits [N, V], targets [N] -> one [N] column each. Overwrites logits."""
+    """Logits [N, V], targets [N] -> one [N] column each. Overwrites logits."""
     picked = logits.gather(-1, targets[:, None])
     rank = (logits > picked).sum(-1)
     logq = logits.sub_(logits.logsumexp(-1, keepdim=True))
@@ -142,8 +144,9 @@ def measure_texts(
     progress: Progress = lambda done: None,
     size: int = 32,
 ) -> list[str]:
-    """Greedy continuation of every prompt. Prompts of like length share a batch; rows that are
-    finished leave it.
+    """Greedy continuation of every prompt.
+
+    Prompts of like length share a batch; rows that are finished leave it.
     """
     ends = _end_ids(model, tokenizer)
     texts = [""] * len(prompts)

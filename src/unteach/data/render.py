@@ -1,4 +1,4 @@
-"""Example -> token ids, and which of them are scored.
+r"""Example -> token ids, and which of them are scored.
 
 The chat template is applied when the tokenizer has one; else a question is written
 `Question: ...\\nAnswer: ...`. What is scored is the answer with its end-of-turn token, or every

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from unteach.errors import DeviceError, MissingPackage, ModelError
+from unteach.errors import DeviceError, MissingPackageError, ModelError
 from unteach.model import cache, fingerprint
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def locate(name: str, options: LoadOptions) -> ModelPlace:
 
     Raises:
         ModelError: nothing loadable is there, or its weights are pickles and pickles are refused.
-        MissingPackage: a packaged or GGUF model needs a package that is not installed.
+        MissingPackageError: a packaged or GGUF model needs a package that is not installed.
     """
     if name in PACKAGED:
         package, file = PACKAGED[name]
         spec = importlib.util.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
-            raise MissingPackage(package.replace("_", "-"), f"the model '{name}'", "demo")
+            raise MissingPackageError(package.replace("_", "-"), f"the model '{name}'", "demo")
         return _from_gguf(name, Path(spec.submodule_search_locations[0]) / file)
     path = Path(name).expanduser()
     if path.suffix == ".gguf":
@@ -131,7 +131,9 @@ def _readable(place: ModelPlace, path: str, what: str) -> Iterator[None]:
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
         first = str(error).strip().split("\n")[0]
         hint = "" if Path(path).is_dir() else " (a hub id needs a network or a local copy)"
-        raise ModelError(f"model: {place.name}: cannot be loaded as {what}{hint}: {first}") from None
+        raise ModelError(
+            f"model: {place.name}: cannot be loaded as {what}{hint}: {first}"
+        ) from None
 
 
 def _base_path(place: ModelPlace) -> str:
@@ -156,7 +158,11 @@ def device(name: str) -> str:
     """
     import torch
 
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         return next((d for d in ("cuda", "mps") if present[d]), "cpu")
     kind, _, number = name.partition(":")
@@ -168,7 +174,9 @@ def device(name: str) -> str:
             "Use device: cpu, or auto."
         )
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
-        raise DeviceError(f"device: {name}: there are {torch.cuda.device_count()} GPUs, from cuda:0.")
+        raise DeviceError(
+            f"device: {name}: there are {torch.cuda.device_count()} GPUs, from cuda:0."
+        )
     return name
 
 
@@ -231,14 +239,16 @@ def _from_gguf(name: str, file: Path) -> ModelPlace:
 
     def convert(folder: Path) -> None:
         if importlib.util.find_spec("gguf") is None:
-            raise MissingPackage("gguf", f"the model '{name}'", "gguf")
+            raise MissingPackageError("gguf", f"the model '{name}'", "gguf")
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         source, gguf = str(file.parent), file.name
         # the reader of GGUF files draws its own bar, which nothing but its stream turns off
         with quiet(), redirect_stderr(io.StringIO()):
-            model = AutoModelForCausalLM.from_pretrained(source, gguf_file=gguf, dtype=torch.float32)
+            model = AutoModelForCausalLM.from_pretrained(
+                source, gguf_file=gguf, dtype=torch.float32
+            )
             tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=gguf)
             # loaded weights are plain float32, but marked as quantized, which forbids saving
             model.hf_quantizer = None

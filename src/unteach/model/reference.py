@@ -86,9 +86,7 @@ def choose(
     return CachedLogp({s: answer_logp(model, encoded[s]) for s in splits})
 
 
-def answer_logp(
-    model: PreTrainedModel, rows: Sequence[Encoding], batch: int = 16
-) -> list[Tensor]:
+def answer_logp(model: PreTrainedModel, rows: Sequence[Encoding], batch: int = 16) -> list[Tensor]:
     """For each row its scored tokens' log-probabilities, [num_scored] float32 nats on the CPU."""
     training = model.training
     model.eval()

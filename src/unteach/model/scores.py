@@ -91,7 +91,9 @@ def score(model: PreTrainedModel, batch: Batch, needs: frozenset[str] = frozense
         whole = torch.zeros((*shape, logits.shape[-1]), device=picked.device)
         optional["logits"] = whole.index_put(where, logits)
     return Scores(
-        targets=torch.zeros(shape, dtype=torch.long, device=picked.device).index_put(where, targets),
+        targets=torch.zeros(shape, dtype=torch.long, device=picked.device).index_put(
+            where, targets
+        ),
         mask=mask,
         logp=zeros.index_put(where, picked),
         specific=batch.specific,
@@ -104,9 +106,7 @@ def with_reference(scores: Scores, reference: Scores) -> Scores:
     return replace(scores, optional={**scores.optional, "ref": reference})
 
 
-def scored_logits(
-    model: PreTrainedModel, batch: Batch
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def scored_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Logits [N, V] of the N scored positions; their row, column and target token, each [N]."""
     steps = torch.arange(batch.input_ids.shape[1], device=batch.input_ids.device)
     scored = (steps >= batch.start[:, None]) & (steps < batch.length[:, None])

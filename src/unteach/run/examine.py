@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -50,20 +50,25 @@ def examine(
     base = _loader(ready, ready.base, None)
     store = cached.root() / "evidence"
     tools = {"embedder": cache(_embedder), "nli": cache(_nli)}
-    common = {"splits": splits, "renderer": ready.renderer, "store": store, "tools": tools}
-    judge = Evidence("base", ready.base.key, load=base, **common)
+    judge = Evidence("base", ready.base.key, splits, ready.renderer, store, base, tools=tools)
     found: list[Audited] = []
     evidence: dict[str, Evidence] = {}
     for name, place in models.items():
-        ev = Evidence(
-            name, place.key, load=loaders[name], judge=judge, progress=progress.update, **common
+        ev = replace(
+            judge,
+            name=name,
+            key=place.key,
+            load=loaders[name],
+            judge=judge,
+            progress=progress.update,
+            _held={},
         )
         evidence[name] = ev
         plans = [_plan(choice, ev) for choice in audits]
         ev.measure(read for _, reads, reason, _ in plans if reason is None for read in reads)
         for choice, _, reason, run in plans:
             finding = unavailable(reason) if reason else run()
-            split = splits.get(str(choice.params.get("split")), ())
+            split = splits.get(str(_params(choice).get("split")), ())
             ids = tuple(e.id for e in split) if finding.per_example is not None else ()
             found.append(Audited(choice, name, finding, ids))
         loaders[name].cache_clear()
@@ -79,9 +84,15 @@ def examine(
 def value(found: Sequence[Audited], audit: str, model: str, split: str | None = None) -> float:
     """The value of one finding; NaN if it is unavailable or was not asked for."""
     for one in found:
-        if one.audit.name == audit and one.model == model and one.audit.params.get("split") == split:
+        if (one.audit.name, one.model, _params(one.audit).get("split")) == (audit, model, split):
             return one.finding.value
     return math.nan
+
+
+def _params(choice: recipes.Choice) -> dict[str, Any]:
+    """An audit's parameters, with the defaults of those that were not given."""
+    entry = registry.find("audit", choice.name)
+    return {p.name: p.default for p in entry.parameters} | choice.params
 
 
 def _plan(
@@ -129,8 +140,7 @@ def _findings_json(found: Sequence[Audited]) -> dict[str, Any]:
 
 def _finding_json(one: Audited) -> dict[str, Any]:
     entry = registry.find("audit", one.audit.name)
-    defaults = {p.name: p.default for p in entry.parameters}
-    params = defaults | one.audit.params
+    params = _params(one.audit)
     finding = one.finding
     rows = finding.per_example
     return {
@@ -180,4 +190,3 @@ def _answers(evidence: Mapping[str, Evidence], splits: Splits) -> str:
             }
             lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     return "".join(lines)
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 
 import filelock
 
-from unteach.errors import OutputError
+from unteach.errors import DiskFullError, OutputError
 from unteach.recipe import Recipe
 
 
@@ -87,7 +86,7 @@ def open_run(path: Path, recipe: Recipe, overwrite: bool = False) -> Iterator[Ru
     folder = RunFolder(path)
     with whole_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(f"{path}.lock", timeout=0)
+        lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -100,17 +99,22 @@ def open_run(path: Path, recipe: Recipe, overwrite: bool = False) -> Iterator[Ru
             yield folder
         finally:
             lock.release()
-            Path(f"{path}.lock").unlink(missing_ok=True)
 
 
 def _claim(folder: RunFolder, recipe: Recipe, overwrite: bool) -> None:
     text = f"# resolved recipe, digest {recipe.digest()}\n{recipe.to_yaml()}"
     if folder.path.exists() and any(folder.path.iterdir()):
-        same = folder.recipe.exists() and recipe.digest() in folder.recipe.read_text().split("\n")[0]
+        same = (
+            folder.recipe.exists() and recipe.digest() in folder.recipe.read_text().split("\n")[0]
+        )
         if overwrite:
             _remove_run(folder)
         elif not same:
-            what = "the run of another recipe" if folder.record.exists() else "files that are not a run"
+            what = (
+                "the run of another recipe"
+                if folder.record.exists()
+                else "files that are not a run"
+            )
             raise OutputError(
                 f"{folder.path}: the folder holds {what}. Choose another --out"
                 + (", or give --overwrite to replace it." if folder.record.exists() else ".")
@@ -123,7 +127,9 @@ def _claim(folder: RunFolder, recipe: Recipe, overwrite: bool) -> None:
 def _remove_run(folder: RunFolder) -> None:
     """Remove what a run wrote, and nothing else."""
     if not folder.record.exists() and not folder.recipe.exists():
-        raise OutputError(f"{folder.path}: the folder holds files that are not a run; not overwritten.")
+        raise OutputError(
+            f"{folder.path}: the folder holds files that are not a run; not overwritten."
+        )
     for name in ("data", "model", "evidence", "state", "model.unfinished"):
         shutil.rmtree(folder.path / name, ignore_errors=True)
     for name in ("recipe.yaml", "run.json", "log.jsonl", "findings.json", "report.html"):
@@ -137,13 +143,17 @@ def whole_disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(f"{path}: {_full(path)}") from None
+            raise DiskFullError(f"{path}: {_full(path)}") from None
         if error.errno in (errno.EACCES, errno.EROFS):
-            raise OutputError(f"{path}: no permission to write here. Choose another --out.") from None
+            raise OutputError(
+                f"{path}: no permission to write here. Choose another --out."
+            ) from None
         raise
-    except Exception as error:  # safetensors has its own error type, which only its text tells apart
+    except (
+        Exception
+    ) as error:  # safetensors has its own error type, which only its text tells apart
         if "No space left on device" in str(error):
-            raise OutputError(f"{path}: {_full(path)}") from None
+            raise DiskFullError(f"{path}: {_full(path)}") from None
         raise
 
 
@@ -166,11 +176,11 @@ def require_space(path: Path, needed: int, what: str) -> None:
     """Refuse before the work, rather than fail after it.
 
     Raises:
-        OutputError: less than `needed` bytes are free.
+        DiskFullError: less than `needed` bytes are free.
     """
     free = free_bytes(path)
     if free < needed:
-        raise OutputError(
+        raise DiskFullError(
             f"{path}: {what} needs {needed / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free. "
             "Make room, or choose another --out."
         )
@@ -183,5 +193,3 @@ def process_memory() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
-
-

@@ -20,9 +20,10 @@ from unteach.recipe import Recipe
 from unteach.run import teach
 from unteach.run.examine import Audited, examine, value
 from unteach.run.folder import RunFolder, open_run, process_memory, require_space
-from unteach.run.prepare import Prepared, prepare, write_data
+from unteach.run.prepare import Prepared, prepare
 from unteach.run.progress import Progress
-from unteach.run.unlearn import Unlearning, synthesize, train_stage
+from unteach.run.synthesize import add_splits, write_splits
+from unteach.run.unlearn import Unlearning, train_stage
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "numpy")
 KNOWS = 0.95
@@ -49,11 +50,14 @@ def run(
     progress = progress or Progress(quiet=True)
     _require_gold(recipe)
     with open_run(out, recipe, overwrite) as folder:
+        if folder.read_record().get("finished") and folder.findings.exists():
+            progress.say(f"{out}: this run is finished; --overwrite does it again")
+            return folder
         clock = _Clock(folder)
         ready = prepare(recipe, root)
         for warning in ready.warnings:
             progress.say(f"warning: {warning}")
-        folder.write_record(**_about(ready, name), splits=write_data(folder, ready.splits))
+        folder.write_record(**_about(ready, name), splits=write_splits(folder.data, ready.splits))
         with clock("teach"):
             original, had_original = teach.original(ready, progress)
             gold, had_gold = teach.gold(ready, progress)
@@ -68,6 +72,7 @@ def run(
             notes=[*ready.warnings, *_notes(recipe, found)],
             seconds=clock.total(),
             peak_memory_bytes=process_memory(),
+            finished=True,
         )
         write_report([folder.path], folder.report)
         shutil.rmtree(folder.state, ignore_errors=True)
@@ -95,9 +100,11 @@ def audit(
         clock = _Clock(folder)
         ready = prepare(audited, root)
         unlearned = locate(model, ready.options)
-        folder.write_record(**_about(ready, model), splits=write_data(folder, ready.splits))
+        folder.write_record(**_about(ready, model), splits=write_splits(folder.data, ready.splits))
         with clock("teach"):
-            start = locate(original, ready.options) if original else teach.original(ready, progress)[0]
+            start = (
+                locate(original, ready.options) if original else teach.original(ready, progress)[0]
+            )
             gold, _ = teach.gold(ready, progress)
         models = {"original": start, "unlearned": unlearned} | ({"gold": gold} if gold else {})
         with clock("audit"):
@@ -112,7 +119,9 @@ def audit(
     return folder
 
 
-def write_report(runs: list[Path], path: Path, redact: bool = False, title: str | None = None) -> None:
+def write_report(
+    runs: list[Path], path: Path, redact: bool = False, title: str | None = None
+) -> None:
     """Render the report of one run or of several, from their files alone."""
     from unteach.report.build import build
     from unteach.report.html import write
@@ -147,7 +156,11 @@ def _unlearn(
         at = f"method[{i}].train" if stage.train else f"method[{i}].synthesize"
         with clock(at):
             if stage.synthesize:
-                clock.note(at, **synthesize(state, stage.synthesize, at))
+                drops = add_splits(
+                    state.splits, stage.synthesize, recipe.seed, folder.data, progress
+                )
+                folder.write_record(splits=write_splits(folder.data, state.splits))
+                clock.note(at, drops=drops)
             elif stage.train:
                 steps = train_stage(state, stage.train, at, more_follow=i < last)
                 clock.note(at, steps=steps)

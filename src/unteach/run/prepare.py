@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from unteach import registry
 from unteach.data import checks, sources
-from unteach.data.examples import Example, Splits, digest, write_jsonl
+from unteach.data.examples import Splits
 from unteach.data.render import Renderer
 from unteach.recipe import Recipe
-from unteach.run.folder import RunFolder, write_text
+from unteach.run.readers import readers
 
 if TYPE_CHECKING:
     from unteach.model.load import LoadOptions, ModelPlace
@@ -54,39 +51,3 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
     )
     warnings = checks.require_clean(splits, dict(readers(recipe)), also=long)
     return Prepared(recipe, splits, renderer, base, options, warnings)
-
-
-def write_data(folder: RunFolder, splits: Splits) -> dict[str, dict[str, Any]]:
-    """Write every split as JSONL; returns its rows, groups and content hash."""
-    folder.data.mkdir(parents=True, exist_ok=True)
-    about = {}
-    for name, examples in splits.items():
-        write_jsonl(folder.data / f"{name}.jsonl", examples)
-        groups = len({e.group or e.id for e in examples})
-        about[name] = {"rows": len(examples), "groups": groups, "sha256": digest(examples)}
-    write_text(folder.data / "splits.json", json.dumps(about, indent=2) + "\n")
-    return about
-
-
-def readers(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """(split, who reads it) for everything that cannot go on without it."""
-    made: set[str] = set()
-    if recipe.teach:
-        yield "retain", "teach"
-        yield "forget", "teach"
-    for i, stage in enumerate(recipe.method):
-        if stage.synthesize:
-            facts = registry.find("synthesis", stage.synthesize.name).facts
-            for split in facts["reads"]:
-                yield split, f"method[{i}].synthesize"
-            made.update(facts["adds"])
-        if stage.train:
-            for j, term in enumerate(stage.train.terms):
-                if term.split not in made:
-                    yield term.split, f"method[{i}].train.terms[{j}]"
-                if isinstance(term.down_to, str) and term.down_to != "gold":
-                    yield term.down_to, f"method[{i}].train.terms[{j}].down_to"
-            if stage.train.stop:
-                yield stage.train.stop.split, f"method[{i}].train.stop"
-    if not recipe.method:
-        yield "forget", "the audits"

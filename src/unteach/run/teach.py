@@ -85,7 +85,12 @@ def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[
         loaded.model.requires_grad_(True)
         train(loaded.model, plan, log=_reporter(progress, f"teach {name}"))
         save(loaded.model, loaded.tokenizer, folder)
-        about = {"teach": teach.model_dump(), "base": ready.base.key, "rows": len(rows), "what": name}
+        about = {
+            "teach": teach.model_dump(),
+            "base": ready.base.key,
+            "rows": len(rows),
+            "what": name,
+        }
         (folder / "teach.json").write_text(json.dumps(about, indent=2) + "\n")
 
     folder, was_there = cache.folder("models", key, make)
@@ -107,4 +112,6 @@ def require_teach(ready: Prepared) -> None:
         RecipeError: the recipe does not teach.
     """
     if ready.recipe.teach is None:
-        raise RecipeError("the recipe has no 'teach:', so there is nothing to teach. Add teach: {epochs: 8}.")
+        raise RecipeError(
+            "the recipe has no 'teach:', so there is nothing to teach. Add teach: {epochs: 8}."
+        )

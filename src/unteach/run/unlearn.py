@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,8 +15,8 @@ from unteach.data.examples import Example
 from unteach.data.render import Encoding, Renderer, encode_all
 from unteach.model.load import Loaded, ModelPlace, load
 from unteach.model.reference import choose, mean_probability
-from unteach.run.folder import RunFolder, write_text
-from unteach.run.prepare import Prepared, write_data
+from unteach.run.folder import RunFolder
+from unteach.run.prepare import Prepared
 from unteach.run.progress import Progress
 from unteach.train import log
 from unteach.train.checkpoint import Checkpoint
@@ -37,21 +35,6 @@ class Unlearning:
     gold: ModelPlace | None
     splits: dict[str, list[Example]]
     levels: dict[float | str, float]
-
-
-def synthesize(state: Unlearning, choice: recipes.Choice, at: str) -> dict[str, Any]:
-    """Add the splits that a synthesis writes; every record and every drop is kept in a file."""
-    entry = registry.find("synthesis", choice.name)
-    params = registry.check("synthesis", choice.name, choice.params, at)
-    made = entry.load()(state.splits, random.Random(state.ready.recipe.seed), **params)
-    state.splits.update({name: list(examples) for name, examples in made.splits.items()})
-    folder = state.folder.data
-    for name, things in (("records", made.records), ("drops", made.drops)):
-        text = "".join(json.dumps(asdict(thing), ensure_ascii=False) + "\n" for thing in things)
-        write_text(folder / f"{choice.name}_{name}.jsonl", text)
-    counts = ", ".join(f"{len(rows)} rows in {name}" for name, rows in made.splits.items())
-    state.progress.say(f"{choice.name}: {counts}, {len(made.drops)} dropped")
-    return {"splits": write_data(state.folder, state.splits), "drops": len(made.drops)}
 
 
 def train_stage(state: Unlearning, stage: recipes.Train, at: str, more_follow: bool) -> int:
@@ -146,7 +129,9 @@ def _levels(state: Unlearning, stage: recipes.Train) -> dict[float | str, float]
             found[level] = mean_probability(model, _rows(state, split))
         else:
             found[level] = mean_probability(state.loaded.model, _rows(state, level))
-            state.progress.say(f"level: the answers of '{level}' have probability {found[level]:.3f}")
+            state.progress.say(
+                f"level: the answers of '{level}' have probability {found[level]:.3f}"
+            )
     return found
 
 

@@ -22,16 +22,27 @@ class Checkpoint:
     folder: Path
 
     def save(
-        self, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer, notes: dict[str, Any]
+        self,
+        step: int,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        notes: dict[str, Any],
     ) -> None:
         """Write everything that the next step depends on; replaces the previous state whole."""
         unfinished = self.folder.with_name(self.folder.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        moving = {n: p.detach().contiguous() for n, p in model.named_parameters() if p.requires_grad}
+        moving = {
+            n: p.detach().contiguous() for n, p in model.named_parameters() if p.requires_grad
+        }
         save_file(moving, unfinished / "weights.safetensors")
         state = optimizer.state_dict()["state"]
-        tensors = {f"{i}.{k}": v.contiguous() for i, s in state.items() for k, v in s.items() if v is not None}
+        tensors = {
+            f"{i}.{k}": v.contiguous()
+            for i, s in state.items()
+            for k, v in s.items()
+            if v is not None
+        }
         save_file(tensors, unfinished / "optimizer.safetensors")
         (unfinished / "step.json").write_text(json.dumps({"step": step, **notes}))
         # the old state goes only when the new one is whole; a kill between the two leaves `.old`
@@ -42,7 +53,9 @@ class Checkpoint:
         unfinished.replace(self.folder)
         shutil.rmtree(old, ignore_errors=True)
 
-    def load(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any] | None:
+    def load(
+        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer
+    ) -> dict[str, Any] | None:
         """Put the newest state back; returns its notes with `step`, or None if there is none."""
         import torch
 
@@ -59,7 +72,9 @@ class Checkpoint:
             for name in file.keys():  # noqa: SIM118
                 number, field = name.split(".", 1)
                 state.setdefault(int(number), {})[field] = file.get_tensor(name)
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        optimizer.load_state_dict(
+            {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+        )
         return json.loads((folder / "step.json").read_text())
 
     def clear(self) -> None:

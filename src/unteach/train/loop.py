@@ -71,10 +71,14 @@ class Plan:
         """Row numbers of each split that meet in a step, in an order that `without` leaves as it is."""
         splits = dict.fromkeys(term.split for term in self.terms)
         drawn = {
-            s: rows_of_step(len(self.rows[s]), min(self.batch, len(self.rows[s])), step, self.seed + i)
+            s: rows_of_step(
+                len(self.rows[s]), min(self.batch, len(self.rows[s])), step, self.seed + i
+            )
             for i, s in enumerate(splits)
         }
-        return {s: [i for i in rows if i not in self.without.get(s, ())] for s, rows in drawn.items()}
+        return {
+            s: [i for i in rows if i not in self.without.get(s, ())] for s, rows in drawn.items()
+        }
 
 
 def train(
@@ -189,7 +193,9 @@ def _backward(
     time, and each pass is freed before the next.
     """
     counts = {
-        (split, unit): sum(plan.rows[split][i].num_scored for i in rows) if unit == "token" else len(rows)
+        (split, unit): sum(plan.rows[split][i].num_scored for i in rows)
+        if unit == "token"
+        else len(rows)
         for split, rows in window.items()
         for unit in ("token", "sequence")
     }
@@ -222,7 +228,9 @@ def _backward(
                     values[k] += value.detach()
         if world > 1:
             for p, earlier in zip(parameters, before, strict=True):
-                p.grad = accelerator.reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
+                p.grad = accelerator.reduce(
+                    torch.zeros_like(p) if p.grad is None else p.grad, "sum"
+                )
                 if earlier is not None:
                     p.grad += earlier
             values = accelerator.reduce(values, "sum")

@@ -27,7 +27,9 @@ def refusal(ev: Evidence, *, split: str = "forget") -> Finding:
     return mean([float(is_refusal(text)) for text in ev.texts(split)], ev.groups(split))
 
 
-@audit(access="text", reads=("{split}.texts",), better="lower", version=1, source="rules of our own")
+@audit(
+    access="text", reads=("{split}.texts",), better="lower", version=1, source="rules of our own"
+)
 def degenerate(ev: Evidence, *, split: str = "forget") -> Finding:
     """Share of answers that are empty, a loop or not language, 0 to 1."""
     return mean([float(is_degenerate(text)) for text in ev.texts(split)], ev.groups(split))

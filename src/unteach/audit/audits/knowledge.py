@@ -32,7 +32,9 @@ def accuracy(ev: Evidence, *, split: str = "forget") -> Finding:
     version=1,
     source="TOFU, arXiv:2401.06121",
 )
-def rouge(ev: Evidence, *, split: str = "forget", kind: Literal["rougeL", "rouge1"] = "rougeL") -> Finding:
+def rouge(
+    ev: Evidence, *, split: str = "forget", kind: Literal["rougeL", "rouge1"] = "rougeL"
+) -> Finding:
     """ROUGE recall of the greedy answer against the true one, 0 to 1, with stemming as published."""
     values = [rouge_recall(text, e.answer, kind) for e, text in _answered(ev, split)]
     return mean(values, ev.groups(split))

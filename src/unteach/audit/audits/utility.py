@@ -11,7 +11,7 @@ from unteach.registry import audit
 
 @audit(access="logits", reads=("{split}.tokens",), better="lower", version=1, source="standard")
 def perplexity(ev: Evidence, *, split: str = "neutral") -> Finding:
-    """exp of the mean token loss over all texts of the split; 1 is certainty, higher is worse."""
+    """Perplexity, exp of the mean token loss over all texts of the split; 1 is certainty, higher is worse."""
     rows = ev.tokens(split).each("logp")
     loss = np.array([-row.sum(dtype=np.float64) for row in rows])
     count = np.array([len(row) for row in rows])

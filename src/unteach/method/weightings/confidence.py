@@ -10,5 +10,5 @@ from unteach.registry import weighting
 
 @weighting(source="arXiv:2502.19301")
 def confidence(x: Scores, *, power: float = 1.0) -> Tensor:
-    """p ** power, [B, A]: push tokens that are still remembered, leave those that are gone (WGA)."""
+    """Confidence p ** power, [B, A]: push tokens that are still remembered, leave those that are gone (WGA)."""
     return x.p**power

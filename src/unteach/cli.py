@@ -1,0 +1,493 @@
+"""The commands. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from unteach import __version__, recipe, registry
+from unteach.errors import DiskFullError, RecipeError, UserError
+
+app = typer.Typer(
+    name="unteach",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Make a language model forget what it must, keep the rest, and show the evidence.",
+)
+
+RecipeArgument = Annotated[
+    str, typer.Argument(help="a recipe file, or the name of a shipped recipe")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="change a value of the recipe, as in method.1.train.epochs=3"),
+]
+Out = Annotated[Path | None, typer.Option("--out", help="the run folder to write")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a run that is there already")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+Redact = Annotated[bool, typer.Option("--redact", help="hide the text of the forget splits")]
+
+
+def main() -> None:
+    """Run a command; exit 0 done, 1 failed, 2 usage or bad input, 130 interrupted."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1 if isinstance(error, DiskFullError) else 2)
+    except KeyboardInterrupt:
+        print("\ninterrupted: run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    recipe_name: RecipeArgument,
+    changes: Set = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    redact: Redact = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Forget, audit and report, into one run folder; the same command goes on after a stop.
+
+    Example: unteach run npo --set method.0.train.epochs=3 --out runs/npo-3
+    """
+    chosen = recipe.read(recipe_name, changes or [])
+    name = Path(recipe_name).stem
+    _prepare()
+    from unteach.run.pipeline import run as start
+    from unteach.run.pipeline import write_report
+
+    folder = start(
+        chosen,
+        out or Path("runs") / name,
+        root=recipe.folder_of(recipe_name),
+        name=name,
+        overwrite=overwrite,
+        progress=_progress(quiet),
+    )
+    if redact:
+        write_report([folder.path], folder.report, redact=True)
+    _results([folder.path], folder.report, as_json)
+
+
+@app.command()
+def teach(
+    recipe_name: RecipeArgument,
+    out: Annotated[Path, typer.Option("--out", help="a folder for original/ and gold/")],
+    changes: Set = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Make the model that knows, and the gold model that was taught all but the forget split.
+
+    Example: unteach teach unteach --out models
+    """
+    chosen = recipe.read(recipe_name, changes or [])
+    _prepare()
+    from unteach.run import teach as teaching
+    from unteach.run.folder import whole_disk
+    from unteach.run.prepare import prepare
+
+    ready = prepare(chosen, recipe.folder_of(recipe_name))
+    teaching.require_teach(ready)
+    progress = _progress(quiet)
+    made = {
+        "original": teaching.original(ready, progress)[0],
+        "gold": teaching.gold(ready, progress)[0],
+    }
+    for name, place in made.items():
+        assert place is not None
+        with whole_disk(out):
+            teaching.write(place, out / name, ready)
+    _say(
+        as_json,
+        {name: str(out / name) for name in made},
+        f"Models: {out / 'original'}, {out / 'gold'}",
+    )
+
+
+@app.command()
+def synthesize(
+    recipe_name: RecipeArgument,
+    out: Annotated[Path, typer.Option("--out", help="a folder for the splits, as JSONL")],
+    changes: Set = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write the data that the recipe's synthesis stages make, without any model.
+
+    Example: unteach synthesize relearn --set data.forget=mine.jsonl --out data
+    """
+    chosen = recipe.read(recipe_name, changes or [])
+    from unteach.run.synthesize import write_synthesis
+
+    made = write_synthesis(chosen, recipe.folder_of(recipe_name), out, _progress(quiet))
+    _say(as_json, made, f"Splits: {out}")
+
+
+@app.command()
+def audit(
+    model: Annotated[
+        str, typer.Argument(help="a model folder, adapter folder, GGUF file or hub id")
+    ],
+    recipe_name: Annotated[
+        str, typer.Option("--recipe", help="whose data, teaching, gold model and audits to use")
+    ] = "audit",
+    original: Annotated[
+        str | None, typer.Option("--original", help="the model before it was unlearned")
+    ] = None,
+    retrained: Annotated[
+        str | None,
+        typer.Option("--retrained", help="the gold model, which never saw the forget split"),
+    ] = None,
+    changes: Set = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    redact: Redact = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Audit a model that anyone unlearned; it needs no metadata of ours.
+
+    Example: unteach audit ./model --original base --set data.forget=f.jsonl --set data.retain=r.jsonl
+    """
+    given = [*(changes or [])]
+    if retrained:
+        given.append(f"gold={json.dumps(retrained)}")
+    if original:
+        given.append(f"model={json.dumps(original)}")
+    chosen = recipe.read(recipe_name, given)
+    _prepare()
+    from unteach.run.pipeline import audit as start
+    from unteach.run.pipeline import write_report
+
+    folder = start(
+        chosen,
+        model,
+        out or Path("runs") / f"audit-{Path(model).name}",
+        original=original,
+        root=recipe.folder_of(recipe_name),
+        overwrite=overwrite,
+        progress=_progress(quiet),
+    )
+    if redact:
+        write_report([folder.path], folder.report, redact=True)
+    _results([folder.path], folder.report, as_json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path] | None, typer.Argument(help="run folders to compare")] = None,
+    methods: Annotated[
+        str, typer.Option("--methods", help="recipes to run first, as in ga,npo,relearn; or all")
+    ] = "",
+    seeds: Annotated[
+        str, typer.Option("--seeds", help="run each method once a seed, as in 0,1,2")
+    ] = "",
+    changes: Set = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="the folder for runs and report.html, or the page")
+    ] = None,
+    layout: Annotated[
+        Literal["text", "markdown", "csv", "latex", "html"], typer.Option("--format")
+    ] = "text",
+    overwrite: Overwrite = False,
+    redact: Redact = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """One table and one page over several runs, or over a sweep of methods.
+
+    Example: unteach compare runs/npo runs/relearn --out compare.html
+    Example: unteach compare --methods npo,relearn --seeds 0,1,2 --out runs/sweep
+    """
+    if bool(runs) == bool(methods):
+        raise RecipeError("compare: give run folders, or --methods to run first.")
+    if runs:
+        from unteach.report.build import build
+        from unteach.report.html import write
+
+        page = out or Path("compare.html")
+        write(build(runs, redact=redact), page)
+        _results(runs, page, as_json, layout)
+        return
+    names = list(_methods() if methods == "all" else methods.split(","))
+    _prepare()
+    from unteach.run.compare import compare_methods
+    from unteach.run.pipeline import write_report
+
+    made = compare_methods(
+        names,
+        out or Path("runs/compare"),
+        overrides=changes or [],
+        seeds=[int(s) for s in seeds.split(",") if s],
+        overwrite=overwrite,
+        progress=_progress(quiet),
+    )
+    folders = [folder.path for folder in made.runs]
+    if redact:
+        write_report(folders, made.report, redact=True)
+    _results(folders, made.report, as_json, layout)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="the folder for runs and report.html")] = Path(
+        "runs/demo"
+    ),
+    methods: Annotated[str, typer.Option("--methods")] = "ga,npo,relearn,unteach",
+    changes: Set = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """The main job on a real 135M model, offline, in minutes on two CPU cores.
+
+    Teaches SmolLM2-135M-Instruct 60 facts about 20 fictitious people (a slice of the embedded
+    world), makes it forget 8 of them by several methods, and compares each with a model that
+    never knew them.
+
+    Example: unteach demo --out runs/demo
+    """
+    _prepare()
+    from unteach.run.compare import compare_methods
+
+    made = compare_methods(
+        methods.split(","),
+        out,
+        overrides=changes or [],
+        keep_models=["unteach"],
+        overwrite=overwrite,
+        title="Forgetting 8 of 20 people: a real 135M model on a laptop",
+        progress=_progress(quiet),
+    )
+    _results([folder.path for folder in made.runs], made.report, as_json)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="run folders")],
+    out: Annotated[Path | None, typer.Option("--out", help="the page to write")] = None,
+    redact: Redact = False,
+    as_json: Json = False,
+) -> None:
+    """Render the report again, from a run's files alone.
+
+    Example: unteach report runs/npo --redact --out public.html
+    """
+    from unteach.report.build import build
+    from unteach.report.html import write
+
+    page = out or runs[0] / "report.html"
+    write(build(runs, redact=redact), page)
+    _results(runs, page, as_json)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[
+        str, typer.Argument(help="methods, audits, objectives, ...; all if left out")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Everything that can be named in a recipe, with its source.
+
+    Example: unteach list audits
+    """
+    groups = {"methods": _methods(), **{_plural(k): _entries(k) for k in registry.ROOMS}}
+    if kind and kind not in groups:
+        raise RecipeError(f"list: there is no '{kind}'. Kinds: {', '.join(groups)}.")
+    shown = {kind: groups[kind]} if kind else groups
+    lines = []
+    for title, items in shown.items():
+        lines.append(f"{title}:")
+        width = max((len(n) for n in items), default=0)
+        lines += [f"  {n:<{width}}  {e['summary']}" + _source(e) for n, e in items.items()]
+    _say(as_json, shown, "\n".join(lines))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="a method, objective, audit, benchmark, ...")],
+    as_json: Json = False,
+) -> None:
+    """One entry in full: what it does, its parameters with defaults, its source.
+
+    Example: unteach show npo
+    """
+    found: dict[str, Any] = {}
+    texts = []
+    if name in recipe.shipped():
+        text = recipe.shipped()[name].read_text(encoding="utf-8")
+        found["method"] = {"recipe": text}
+        texts.append(f"method {name} (a shipped recipe)\n\n{text}")
+    for kind in registry.ROOMS:
+        entry = registry.entries(kind).get(name)
+        if entry:
+            found[kind] = _entry(entry) | {"doc": entry.doc}
+            facts = [
+                f"{k}: {_words(v)}" for k, v in entry.facts.items() if v not in ((), "", False)
+            ]
+            parameters = [f"  {p}" for p in entry.parameters] or ["  no parameters"]
+            texts.append(
+                "\n".join([f"{kind} {name}", "", entry.doc, "", *facts, "parameters:", *parameters])
+            )
+    if not found:
+        import difflib
+
+        known = [*recipe.shipped(), *(n for k in registry.ROOMS for n in registry.entries(k))]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else " `unteach list` shows all names."
+        raise RecipeError(f"show: nothing is named '{name}'.{hint}")
+    _say(as_json, found, "\n\n".join(texts).rstrip())
+
+
+@app.command()
+def check(
+    recipe_name: RecipeArgument,
+    changes: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Everything that can be wrong with a recipe and its data, before it costs anything.
+
+    Example: unteach check mine.yaml
+    """
+    chosen = recipe.read(recipe_name, changes or [])
+    from unteach.run.readers import check_data
+
+    splits, warnings = check_data(chosen, recipe.folder_of(recipe_name))
+    sizes = {name: len(rows) for name, rows in splits.items()}
+    lines = [f"warning: {w}" for w in warnings]
+    lines.append(f"{recipe_name}: fine. Rows: " + ", ".join(f"{n} {s}" for n, s in sizes.items()))
+    lines.append("Row lengths are checked against data.max_tokens when the run starts.")
+    _say(as_json, {"splits": sizes, "warnings": list(warnings)}, "\n".join(lines))
+
+
+@app.command()
+def world(
+    out: Annotated[Path, typer.Option("--out", help="the folder to write, one JSONL a split")],
+    people: Annotated[int, typer.Option(help="4 to 4000")] = 40,
+    attributes: Annotated[int, typer.Option(help="1 to 12")] = 12,
+    forget: Annotated[
+        float, typer.Option(help="share of the people that is to be forgotten")
+    ] = 0.25,
+    by: Annotated[Literal["person", "attribute"], typer.Option()] = "person",
+    forget_attributes: Annotated[int, typer.Option(help="with --by attribute")] = 3,
+    aliases: Annotated[bool, typer.Option(help="teach nicknames as facts")] = False,
+    seed: Annotated[int, typer.Option()] = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write the embedded world of fictitious people as files that a person can read.
+
+    Example: unteach world --people 40 --out world
+    """
+    from unteach.data.benchmarks import world as make
+    from unteach.data.world.splits import write
+
+    splits = make(
+        people=people,
+        attributes=attributes,
+        forget=forget,
+        by=by,
+        forget_attributes=forget_attributes,
+        aliases=aliases,
+        seed=seed,
+    )
+    write(splits, out, overwrite=overwrite)
+    sizes = {name: len(rows) for name, rows in splits.items()}
+    _say(as_json, sizes, f"{out}: " + ", ".join(f"{n} {s}" for n, s in sizes.items()))
+
+
+def _prepare() -> None:
+    """Before torch is imported: let it keep its buffers."""
+    from unteach.model.allocator import keep_buffers
+
+    keep_buffers()
+
+
+def _progress(quiet: bool) -> Any:
+    from unteach.run.progress import Progress
+
+    return Progress(quiet=quiet)
+
+
+def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") -> None:
+    """The verdict and the table on stdout, and where the page is."""
+    from unteach.report.read import read_all
+    from unteach.report.table import table
+    from unteach.report.verdict import judge
+
+    read = read_all(runs)
+    verdicts = {str(run.folder): judge(run) for run in read}
+    if as_json:
+        content = {
+            "report": str(page),
+            "runs": {
+                folder: {"status": v.status, "reason": v.reason} for folder, v in verdicts.items()
+            },
+        }
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    print(table(read, layout))
+    if layout == "text":
+        for folder, verdict in verdicts.items():
+            print(f"\n{folder}: {verdict.status}\n  {verdict.reason}")
+        print(f"\nReport: {page}")
+
+
+def _methods() -> dict[str, dict[str, Any]]:
+    found = {}
+    for name in recipe.shipped():
+        one = recipe.read(name)
+        if one.method:
+            found[name] = {"summary": one.title, "source": one.source}
+    return found
+
+
+def _entries(kind: str) -> dict[str, dict[str, Any]]:
+    return {name: _entry(entry) for name, entry in sorted(registry.entries(kind).items())}
+
+
+def _entry(entry: registry.Entry) -> dict[str, Any]:
+    parameters = {
+        p.name: {"type": p.annotation}
+        | ({} if p.default is registry.REQUIRED else {"default": p.default})
+        for p in entry.parameters
+    }
+    return {"summary": entry.summary, "source": entry.source, "parameters": parameters}
+
+
+def _plural(kind: str) -> str:
+    return {"synthesis": "syntheses"}.get(kind, f"{kind}s")
+
+
+def _source(item: dict[str, Any]) -> str:
+    return f"  [{item['source']}]" if item["source"] else ""
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _say(as_json: bool, content: Any, text: str) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False) if as_json else text)

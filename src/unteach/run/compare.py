@@ -1,0 +1,63 @@
+"""Many methods on one taught model, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unteach import recipe as recipes
+from unteach.run.folder import RunFolder, whole_disk
+from unteach.run.pipeline import run, write_report
+from unteach.run.progress import Progress, clock
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The run of each method, and the page that compares them."""
+
+    runs: tuple[RunFolder, ...]
+    report: Path
+
+
+def compare_methods(
+    names: Sequence[str],
+    out: Path,
+    *,
+    overrides: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    keep_models: Sequence[str] | None = None,
+    overwrite: bool = False,
+    title: str | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Run each recipe (shipped name or file) into `out/<name>`; finished runs are not run again.
+
+    All recipes are read and checked before the first one starts. Methods share the taught models
+    and every measurement of them. With `seeds` each method runs once a seed, into `<name>-<seed>`.
+    `keep_models` names the methods whose weights are kept; by default all are.
+
+    Raises:
+        UserError: as `run`.
+    """
+    progress = progress or Progress(quiet=True)
+    plans = []
+    for name in names:
+        for seed in seeds or (None,):
+            given = [*overrides] + ([f"seed={seed}"] if seed is not None else [])
+            if keep_models is not None and name not in keep_models:
+                given.append("save_model=false")
+            label = Path(name).stem + (f"-{seed}" if seed is not None else "")
+            plans.append((label, recipes.read(name, given), recipes.folder_of(name)))
+    done = []
+    for number, (label, recipe, root) in enumerate(plans, start=1):
+        progress.say(f"[{number}/{len(plans)}] {recipe.title or label}")
+        folder = run(
+            recipe, out / label, root=root, name=label, overwrite=overwrite, progress=progress
+        )
+        progress.say(f"[{number}/{len(plans)}] done in {clock(folder.read_record()['seconds'])}")
+        done.append(folder)
+    report = out / "report.html"
+    with whole_disk(out):
+        write_report([folder.path for folder in done], report, title=title)
+    return Comparison(tuple(done), report)
