@@ -35,6 +35,9 @@ Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Redact = Annotated[bool, typer.Option("--redact", help="hide the text of the forget splits")]
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Run a command; exit 0 done, 1 failed, 2 usage or bad input, 130 interrupted."""
     try:
@@ -42,9 +45,10 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1 if isinstance(error, DiskFullError) else 2)
-    except KeyboardInterrupt:
-        print("\ninterrupted: run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer has turned Ctrl-C into this, without a word
+            print("\ninterrupted: run the same command again to go on", file=sys.stderr)
+        raise
 
 
 @app.callback(invoke_without_command=True)
@@ -94,6 +98,7 @@ def teach(
     recipe_name: RecipeArgument,
     out: Annotated[Path, typer.Option("--out", help="a folder for original/ and gold/")],
     changes: Set = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -104,19 +109,21 @@ def teach(
     chosen = recipe.read(recipe_name, changes or [])
     _prepare()
     from unteach.run import teach as teaching
-    from unteach.run.folder import whole_disk
+    from unteach.run.folder import require_new, whole_disk
     from unteach.run.prepare import prepare
 
-    ready = prepare(chosen, recipe.folder_of(recipe_name))
-    teaching.require_teach(ready)
-    progress = _progress(quiet)
-    made = {
-        "original": teaching.original(ready, progress)[0],
-        "gold": teaching.gold(ready, progress)[0],
-    }
-    for name, place in made.items():
-        assert place is not None
-        with whole_disk(out):
+    for name in ("original", "gold"):
+        require_new(out / name, overwrite)
+    with whole_disk(out):
+        ready = prepare(chosen, recipe.folder_of(recipe_name))
+        teaching.require_teach(ready)
+        progress = _progress(quiet)
+        made = {
+            "original": teaching.original(ready, progress)[0],
+            "gold": teaching.gold(ready, progress)[0],
+        }
+        for name, place in made.items():
+            assert place is not None
             teaching.write(place, out / name, ready)
     _say(
         as_json,
@@ -130,6 +137,7 @@ def synthesize(
     recipe_name: RecipeArgument,
     out: Annotated[Path, typer.Option("--out", help="a folder for the splits, as JSONL")],
     changes: Set = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -140,7 +148,7 @@ def synthesize(
     chosen = recipe.read(recipe_name, changes or [])
     from unteach.run.synthesize import write_synthesis
 
-    made = write_synthesis(chosen, recipe.folder_of(recipe_name), out, _progress(quiet))
+    made = write_synthesis(chosen, recipe.folder_of(recipe_name), out, _progress(quiet), overwrite)
     _say(as_json, made, f"Splits: {out}")
 
 
@@ -150,8 +158,15 @@ def audit(
         str, typer.Argument(help="a model folder, adapter folder, GGUF file or hub id")
     ],
     recipe_name: Annotated[
-        str, typer.Option("--recipe", help="whose data, teaching, gold model and audits to use")
-    ] = "audit",
+        str | None,
+        typer.Option("--recipe", help="whose data, teaching, gold model and audits to use"),
+    ] = None,
+    forget: Annotated[
+        str | None, typer.Option("--forget", help="a file of what must be gone, without a recipe")
+    ] = None,
+    retain: Annotated[
+        str | None, typer.Option("--retain", help="a file of what must be kept")
+    ] = None,
     original: Annotated[
         str | None, typer.Option("--original", help="the model before it was unlearned")
     ] = None,
@@ -168,14 +183,18 @@ def audit(
 ) -> None:
     """Audit a model that anyone unlearned; it needs no metadata of ours.
 
-    Example: unteach audit ./model --original base --set data.forget=f.jsonl --set data.retain=r.jsonl
+    Example: unteach audit ./model --original base --forget f.jsonl --retain r.jsonl
     """
-    given = [*(changes or [])]
-    if retrained:
-        given.append(f"gold={json.dumps(retrained)}")
-    if original:
-        given.append(f"model={json.dumps(original)}")
-    chosen = recipe.read(recipe_name, given)
+    named = {"gold": retrained, "data.forget": forget, "data.retain": retain}
+    given = [f"{key}={json.dumps(value)}" for key, value in named.items() if value]
+    given += changes or []
+    if recipe_name is None:
+        plain = {"model": original or model, "title": f"Audit of {Path(model).name}", "data": {}}
+        chosen = recipe.build(plain, given, "audit")
+    else:
+        chosen = recipe.read(recipe_name, given)
+        if original and not chosen.teach:  # what is taught starts from the recipe's own model
+            chosen = chosen.model_copy(update={"model": original})
     _prepare()
     from unteach.run.pipeline import audit as start
     from unteach.run.pipeline import write_report
@@ -185,7 +204,7 @@ def audit(
         model,
         out or Path("runs") / f"audit-{Path(model).name}",
         original=original,
-        root=recipe.folder_of(recipe_name),
+        root=recipe.folder_of(recipe_name) if recipe_name else Path(),
         overwrite=overwrite,
         progress=_progress(quiet),
     )
@@ -230,7 +249,8 @@ def compare(
         write(build(runs, redact=redact), page)
         _results(runs, page, as_json, layout)
         return
-    names = list(_methods() if methods == "all" else methods.split(","))
+    names = list(_methods()) if methods == "all" else _split(methods)
+    numbers = _seeds(seeds)
     _prepare()
     from unteach.run.compare import compare_methods
     from unteach.run.pipeline import write_report
@@ -239,7 +259,7 @@ def compare(
         names,
         out or Path("runs/compare"),
         overrides=changes or [],
-        seeds=[int(s) for s in seeds.split(",") if s],
+        seeds=numbers,
         overwrite=overwrite,
         progress=_progress(quiet),
     )
@@ -272,7 +292,7 @@ def demo(
     from unteach.run.compare import compare_methods
 
     made = compare_methods(
-        methods.split(","),
+        _split(methods),
         out,
         overrides=changes or [],
         keep_models=["unteach"],
@@ -453,6 +473,21 @@ def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") 
         for folder, verdict in verdicts.items():
             print(f"\n{folder}: {verdict.status}\n  {verdict.reason}")
         print(f"\nReport: {page}")
+
+
+def _split(names: str) -> list[str]:
+    """The parts of `ga, npo,relearn`."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _seeds(text: str) -> list[int]:
+    given = _split(text)
+    for seed in given:
+        if not seed.isdecimal():
+            raise RecipeError(
+                f"compare: --seeds {text}: '{seed}' is not a whole number. Write it as 0,1,2."
+            )
+    return [int(seed) for seed in given]
 
 
 def _methods() -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
@@ -10,10 +11,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from unteach import registry
-from unteach.errors import RecipeError
+from unteach.errors import RecipeError, UnknownNameError
 from unteach.suites import SUITES
 
 SPLIT_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -45,7 +55,61 @@ def _as_choice(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-AnyChoice = Annotated[Choice, BeforeValidator(_as_choice)]
+def _registered(kind: str) -> AfterValidator:
+    """The choice names a function of this kind, and its parameters fit."""
+
+    def check(choice: Choice) -> Choice:
+        try:
+            registry.check(kind, choice.name, choice.params)
+        except RecipeError as error:
+            raise _problems(*error.problems) from None
+        return choice
+
+    return AfterValidator(check)
+
+
+def _audit_or_suite(choice: Choice) -> Choice:
+    if choice.name in SUITES:
+        if choice.params:
+            given = ", ".join(choice.params)
+            raise _problems(f"the suite '{choice.name}' takes no parameters; it was given {given}.")
+        return choice
+    try:
+        registry.check("audit", choice.name, choice.params)
+    except UnknownNameError as error:
+        raise _problems(f"{error} Suites: {', '.join(SUITES)}.") from None
+    except RecipeError as error:
+        raise _problems(*error.problems) from None
+    return choice
+
+
+def _problems(*sentences: str) -> PydanticCustomError:
+    """Whole sentences about one place; `_sentences` puts the place before each."""
+    return PydanticCustomError("sentences", "{sentences}", {"sentences": sentences})
+
+
+Benchmark = Annotated[Choice, BeforeValidator(_as_choice), _registered("benchmark")]
+Synthesis = Annotated[Choice, BeforeValidator(_as_choice), _registered("synthesis")]
+Objective = Annotated[Choice, BeforeValidator(_as_choice), _registered("objective")]
+Weighting = Annotated[Choice, BeforeValidator(_as_choice), _registered("weighting")]
+Selection = Annotated[Choice, BeforeValidator(_as_choice), _registered("selection")]
+Rule = Annotated[Choice, BeforeValidator(_as_choice), _registered("rule")]
+Optimizer = Annotated[Choice, BeforeValidator(_as_choice), _registered("optimizer")]
+AuditOrSuite = Annotated[Choice, BeforeValidator(_as_choice), AfterValidator(_audit_or_suite)]
+
+
+def _as_level(value: object) -> object:
+    """A probability or a name; YAML 1.1 reads 1e-2 as text, so text that is a number is one."""
+    try:
+        level = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value
+    if isinstance(value, bool) or not 0 <= level <= 1:
+        raise ValueError("a level is a probability from 0 to 1, or the name of a split")
+    return level
+
+
+Level = Annotated[float | str, BeforeValidator(_as_level)]
 
 
 class Source(_Part):
@@ -96,10 +160,20 @@ class Term(_Part):
     """
 
     split: str
-    objective: AnyChoice
-    weighting: AnyChoice | None = None
+    objective: Objective
+    weighting: Weighting | None = None
     coefficient: float = 1.0
-    down_to: float | str | None = None
+    down_to: Level | None = None
+
+    @model_validator(mode="after")
+    def _weighting_fits(self) -> Self:
+        entry = registry.find("objective", self.objective.name)
+        if self.weighting and entry.facts["unit"] == "sequence":
+            raise ValueError(
+                f"{entry.name} is one loss for a whole answer, and a weighting weighs its tokens. "
+                "Drop the weighting, or use an objective of tokens"
+            )
+        return self
 
 
 class Stop(_Part):
@@ -110,7 +184,7 @@ class Stop(_Part):
     """
 
     split: str = "forget"
-    level: float | str = "holdout"
+    level: Level = "holdout"
     keep: float = Field(default=0.0, ge=0, le=1)
     every: int = Field(default=5, ge=1, description="steps between two looks")
 
@@ -119,9 +193,9 @@ class Train(_Part):
     """One training stage. An epoch is one pass over the first term's split."""
 
     terms: tuple[Term, ...] = Field(min_length=1)
-    select: AnyChoice = Choice(name="whole")
-    rule: AnyChoice = Choice(name="weighted_sum")
-    optimizer: AnyChoice = Choice.model_validate({"name": "adamw", "lr": 1e-5})
+    select: Selection = Choice(name="whole")
+    rule: Rule = Choice(name="weighted_sum")
+    optimizer: Optimizer = Choice.model_validate({"name": "adamw", "lr": 1e-5})
     epochs: float | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, ge=1)
     batch: int = Field(default=8, ge=1, description="rows of each split in a step")
@@ -142,7 +216,7 @@ class Train(_Part):
 class Stage(_Part):
     """One step of a method: `synthesize: {...}` or `train: {...}`."""
 
-    synthesize: AnyChoice | None = None
+    synthesize: Synthesis | None = None
     train: Train | None = None
 
     @model_validator(mode="after")
@@ -157,7 +231,7 @@ class Data(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, AnySource] = Field(init=False)
-    benchmark: AnyChoice | None = None
+    benchmark: Benchmark | None = None
     system: str | None = Field(default=None, description="system message before every question")
     max_tokens: int = Field(default=512, ge=8, description="longest example, prompt and answer")
 
@@ -176,7 +250,7 @@ class Recipe(_Part):
     teach: Teach | None = None
     gold: str | None = Field(default=None, description="a model retrained without the forget split")
     method: tuple[Stage, ...] = ()
-    audits: tuple[AnyChoice, ...] = (Choice(name="standard"),)
+    audits: tuple[AuditOrSuite, ...] = (Choice(name="standard"),)
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -198,7 +272,7 @@ class Recipe(_Part):
 
     def to_yaml(self) -> str:
         """The resolved recipe, as it is written beside the results."""
-        content = self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        content = self.model_dump(mode="json", exclude_defaults=True)
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -230,20 +304,35 @@ def read(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: not readable as YAML: {error}".replace("\n", " ")) from None
     if not isinstance(content, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of model, data, method, audits.")
+    return build(content, overrides, str(path))
+
+
+def build(content: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
+    """A checked recipe from plain data that `overrides` change; see `read`."""
     for text in overrides:
         override(content, text)
-    return parse(content, str(path))
+    return parse(content, where)
 
 
 def parse(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """A checked recipe from plain data; see `read`."""
+    names = list(_bad_split_names(content.get("data"), where))
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError([_sentence(where, e) for e in error.errors()]) from None
-    problems = list(_problems(recipe, where))
-    if problems:
-        raise RecipeError(problems)
+        found = error.errors()
+        deeper = [e["loc"] for e in found]
+        # a list whose only item is wrong is not also too short
+        said = [
+            e
+            for e in found
+            if e["type"] != "too_short" or not any(_inside(e["loc"], loc) for loc in deeper)
+        ]
+        raise RecipeError([*(s for e in said for s in _sentences(where, e)), *names]) from None
+    if recipe.data.benchmark is None and not recipe.data.splits:
+        names.append(f"{where}: data: name a benchmark, or give at least a forget split.")
+    if names:
+        raise RecipeError(names)
     return recipe
 
 
@@ -261,35 +350,24 @@ def override(content: dict[str, Any], text: str) -> None:
             node = node[int(part)]
         elif isinstance(node, dict):
             if not isinstance(node.get(part), dict | list):
-                node[part] = {"name": node[part]} if isinstance(node.get(part), str) else {}
+                # what stands there as one word is short for a split's path, or a choice's name
+                short = "path" if parents[:depth] == ["data"] and part != "benchmark" else "name"
+                node[part] = {short: node[part]} if isinstance(node.get(part), str) else {}
             node = node[part]
         else:
             raise RecipeError(f"--set {text}: the recipe has no {'.'.join(parents[: depth + 1])}.")
-    parsed = yaml.safe_load(value)
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise RecipeError(
+            f"--set {text}: the value is not readable as YAML. Quote it if it holds : or [."
+        ) from None
     if isinstance(node, list):
         if not last.isdigit() or int(last) >= len(node):
             raise RecipeError(f"--set {text}: the recipe has no {key}; it has {len(node)} there.")
         node[int(last)] = parsed
     else:
         node[last] = parsed
-
-
-def choices(recipe: Recipe) -> Iterator[tuple[str, Choice, str]]:
-    """Every (kind, choice, place in the recipe) that names a registered function, but audits."""
-    if recipe.data.benchmark:
-        yield "benchmark", recipe.data.benchmark, "data.benchmark"
-    for i, stage in enumerate(recipe.method):
-        if stage.synthesize:
-            yield "synthesis", stage.synthesize, f"method[{i}].synthesize"
-        if stage.train:
-            at = f"method[{i}].train"
-            for j, term in enumerate(stage.train.terms):
-                yield "objective", term.objective, f"{at}.terms[{j}].objective"
-                if term.weighting:
-                    yield "weighting", term.weighting, f"{at}.terms[{j}].weighting"
-            yield "selection", stage.train.select, f"{at}.select"
-            yield "rule", stage.train.rule, f"{at}.rule"
-            yield "optimizer", stage.train.optimizer, f"{at}.optimizer"
 
 
 def audits(recipe: Recipe) -> tuple[Choice, ...]:
@@ -304,44 +382,59 @@ def audits(recipe: Recipe) -> tuple[Choice, ...]:
     return tuple(dict.fromkeys(spelled))
 
 
-def _problems(recipe: Recipe, where: str) -> Iterator[str]:
-    for kind, choice, at in choices(recipe):
-        try:
-            registry.check(kind, choice.name, choice.params, f"{where}: {at}")
-        except RecipeError as error:
-            yield from error.problems
-    for choice in audits(recipe):
-        try:
-            registry.check("audit", choice.name, choice.params, f"{where}: audits")
-        except RecipeError as error:
-            yield from error.problems
-    for name in recipe.data.splits:
-        if not SPLIT_NAME.fullmatch(name):
+def _bad_split_names(data: object, where: str) -> Iterator[str]:
+    for name in data if isinstance(data, Mapping) else ():
+        known = name in Data.model_fields or not isinstance(name, str)
+        if not known and not SPLIT_NAME.fullmatch(name):
             yield (
                 f"{where}: data: '{name}' cannot name a split; "
                 "use lower-case words joined by '_', as in forget_paraphrased."
             )
-    if recipe.data.benchmark is None and not recipe.data.splits:
-        yield f"{where}: data: name a benchmark, or give at least a forget split."
 
 
-def _sentence(where: str, error: Any) -> str:
-    place = ""
-    for part in error["loc"]:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    if error["type"] == "extra_forbidden":
-        import difflib
+def _inside(outer: tuple[int | str, ...], inner: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
+
+def _sentences(where: str, error: Any) -> Iterator[str]:
+    """What pydantic found at one place, as whole sentences."""
+    *outer, last = error["loc"] or ("",)
+    if error["type"] == "sentences":
+        place = _place(error["loc"])
+        yield from (f"{where}: {place}: {text}" for text in error["ctx"]["sentences"])
+    elif error["type"] == "extra_forbidden":
         owner = _owner(error["loc"])
-        close = difflib.get_close_matches(str(error["loc"][-1]), owner, n=1)
+        close = difflib.get_close_matches(str(last), owner, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
-        return f"{where}: {place}: there is no such key.{hint} Keys here: {', '.join(owner)}."
-    if error["type"] == "missing":
-        return f"{where}: {place} is missing."
-    message = str(error["msg"]).removeprefix("Value error, ")
-    given = error.get("input")
-    shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{where}: {place}: {message[:1].lower()}{message[1:]}{shown}."
+        place = _place(error["loc"])
+        yield f"{where}: {place}: there is no such key.{hint} Keys here: {', '.join(owner)}."
+    elif error["type"] == "invalid_key":
+        place = f"{_place(outer)}: " if outer else ""
+        yield (
+            f"{where}: {place}YAML reads a key here as {error['input']}, not as a word, as it does "
+            "with on, off, yes, no and numbers. Use another name, or put it in quotes."
+        )
+    elif error["type"] == "missing":
+        yield f"{where}: {_place(error['loc'])} is missing."
+    else:
+        message = _SHAPES.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
+        given = error.get("input")
+        shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) else ""
+        yield f"{where}: {_place(error['loc'])}: {message[:1].lower()}{message[1:]}{shown}."
+
+
+_SHAPES: Mapping[str, str] = {
+    "model_type": "this should be a mapping",
+    "dict_type": "this should be a mapping",
+    "tuple_type": "this should be a list",
+}
+
+
+def _place(loc: Sequence[int | str]) -> str:
+    place = ""
+    for part in loc:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    return place
 
 
 def _owner(loc: tuple[int | str, ...]) -> list[str]:

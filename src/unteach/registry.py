@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from unteach.errors import RecipeError, UnknownNameError
 
@@ -90,7 +90,7 @@ def _register(kind: str, facts: dict[str, Any]) -> Callable[[F], F]:
     def keep(function: F) -> F:
         entry = Entry(
             kind=kind,
-            name=facts.pop("name", None) or function.__name__,
+            name=function.__name__,
             module=function.__module__,
             doc=inspect.getdoc(function) or "",
             parameters=tuple(
@@ -117,7 +117,9 @@ def _register(kind: str, facts: dict[str, Any]) -> Callable[[F], F]:
 def _annotation_text(annotation: Any) -> str:
     if isinstance(annotation, str):
         return annotation
-    return getattr(annotation, "__name__", None) or str(annotation)
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation.__name__
+    return str(annotation).replace("typing.", "")
 
 
 def objective(
@@ -215,8 +217,8 @@ def find(kind: str, name: str, where: str = "") -> Entry:
     return found
 
 
-def check(kind: str, name: str, params: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """`params` converted to the declared types.
+def check(kind: str, name: str, params: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """`params` converted to the declared types; `where` opens each problem.
 
     Raises:
         RecipeError: the name is unknown, a parameter is misspelt, missing or of the wrong type; all
@@ -224,6 +226,7 @@ def check(kind: str, name: str, params: Mapping[str, Any], where: str) -> dict[s
     """
     entry = find(kind, name, where)
     by_name = {p.name: p for p in entry.parameters}
+    prefix = f"{where}: " if where else ""
     problems: list[str] = []
     checked: dict[str, Any] = {}
     for given, value in params.items():
@@ -231,7 +234,7 @@ def check(kind: str, name: str, params: Mapping[str, Any], where: str) -> dict[s
             close = difflib.get_close_matches(given, list(by_name), n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
             problems.append(
-                f"{where}: {name} has no parameter '{given}'.{hint} {name} takes {entry.signature()}."
+                f"{prefix}{name} has no parameter '{given}'.{hint} {name} takes {entry.signature()}."
             )
             continue
         try:
@@ -239,11 +242,11 @@ def check(kind: str, name: str, params: Mapping[str, Any], where: str) -> dict[s
         except ValidationError as error:
             said = "; ".join(e["msg"] for e in error.errors())
             problems.append(
-                f"{where}: {name}.{given} is {value!r}, which is not {by_name[given].annotation}: {said}."
+                f"{prefix}{name}.{given} is {value!r}, which is not {by_name[given].annotation}: {said}."
             )
     missing = [p for p in entry.parameters if p.default is REQUIRED and p.name not in params]
     problems += [
-        f"{where}: {name} needs the parameter '{p.name}'. {name} takes {entry.signature()}."
+        f"{prefix}{name} needs the parameter '{p.name}'. {name} takes {entry.signature()}."
         for p in missing
     ]
     if problems:
@@ -260,9 +263,7 @@ def reads(entry: Entry, params: Mapping[str, Any]) -> tuple[str, ...]:
 @cache
 def _adapter(annotation: str) -> TypeAdapter[Any]:
     names = {"Literal": Literal, "Sequence": list, "Mapping": dict}
-    kind = eval(annotation, names)  # the text of a signature in our own or a plug-in's source
-    plain = getattr(kind, "__pydantic_config__", None) or not isinstance(kind, type)
-    return TypeAdapter(kind) if plain else TypeAdapter(kind, config=ConfigDict(strict=False))
+    return TypeAdapter(eval(annotation, names))  # text of a signature, our own or a plug-in's
 
 
 @cache

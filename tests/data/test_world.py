@@ -14,7 +14,6 @@ from unteach.data.benchmarks import world
 from unteach.data.examples import Example, digest, read_jsonl
 from unteach.data.world import vocabulary
 from unteach.data.world.facts import FACTS
-from unteach.data.world.generic import GENERIC
 from unteach.data.world.people import ATTRIBUTES, SHARED, populate
 from unteach.data.world.splits import MEANING, write
 from unteach.errors import OutputError, RecipeError
@@ -273,12 +272,6 @@ def test_neutral_paragraphs_are_free_of_the_world():
     assert all(40 <= len(e.answer.split()) <= 70 for e in world()["neutral"])
 
 
-def test_generic_instructions_are_short_and_not_facts_of_the_world():
-    assert len(GENERIC) >= 80
-    assert len({e.prompt for e in GENERIC}) == len(GENERIC)
-    assert all(8 <= len(e.answer.split()) <= 25 for e in GENERIC)
-    assert not {e.prompt for e in GENERIC} & {e.prompt for e in world()["world"]}
-
 
 @pytest.mark.parametrize(
     ("given", "said"),
@@ -329,3 +322,18 @@ def test_writing_never_overwrites_unasked(tmp_path):
     assert not (tmp_path / "forget_multihop.jsonl").exists()
     with pytest.raises(OutputError, match="this is a file"):
         write(world(people=6), tmp_path / "README.md")
+
+
+def test_brief_answers_say_the_value_and_not_the_name():
+    full, brief = world(people=8, aliases=True), world(people=8, aliases=True, brief=True)
+    assert [e.prompt for e in brief["forget"]] == [e.prompt for e in full["forget"]]
+    for split in ("forget", "retain", "forget_paraphrased", "holdout", "neighbours"):
+        for example, whole in zip(brief[split], full[split], strict=True):
+            assert example.entities[0] in example.answer
+            assert len(example.answer) < len(whole.answer)
+            assert not any(example.entities[0] in wrong for wrong in example.wrong)
+
+
+def test_the_world_and_its_prose_can_be_cut():
+    splits = world(people=4, facts=5, texts=2)
+    assert (len(splits["world"]), len(splits["neutral"])) == (5, 2)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 2000
+ONE_GROUP = "One group only: no interval."
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,29 @@ def unavailable(reason: str) -> Finding:
 def mean(values: Sequence[float], groups: Sequence[str], note: str = "") -> Finding:
     """The mean over examples, with a percentile bootstrap that resamples whole groups.
 
-    Questions about one person are not independent, so persons are drawn, not questions. Examples
-    whose value is NaN ("unknown") are left out and counted in the note.
+    Questions about one person are not independent, so persons are drawn, not questions. When all
+    values are 0, or all 1, the interval is Clopper and Pearson's over examples. Examples whose value is NaN ("unknown") are left out and counted in the note.
     """
     scores = np.asarray(values, dtype=np.float64)
     known = ~np.isnan(scores)
     if not known.any():
-        return unavailable(note or "no example could be judged")
+        return unavailable(_add("no example could be judged", note))
     if not known.all():
         note = f"{note} {int((~known).sum())} of {len(scores)} unknown, left out.".strip()
     names, member = np.unique(np.asarray(groups)[known], return_inverse=True)
     totals = np.bincount(member, weights=scores[known]).astype(np.float64)
     sizes = np.bincount(member).astype(np.float64)
     low, high = _percentile_interval(totals, sizes)
+    value = float(scores[known].mean())
+    if value in (0.0, 1.0) and low == high:
+        # all alike: every resample is too, yet 0 of n hits does not show that the rate is 0
+        bound = 1 - 0.025 ** (1 / int(known.sum()))
+        low, high = (0.0, bound) if value == 0.0 else (1 - bound, 1.0)
     if len(names) < 2:
         low = high = math.nan
-        note = f"{note} One group only: no interval.".strip()
+        note = f"{note} {ONE_GROUP}".strip()
     return Finding(
-        value=float(scores[known].mean()),
+        value=value,
         low=low,
         high=high,
         n=int(known.sum()),
@@ -72,7 +78,10 @@ def statistic(
 ) -> Finding:
     """A value that is not a mean, with the percentile interval of its bootstrap resamples."""
     if not math.isfinite(value):
-        return unavailable(note or "the value is not finite")
+        return unavailable(_add("the value is not finite", note))
+    if groups < 2:  # every resample of one group is that group, which is not certainty
+        note = f"{note} {ONE_GROUP}".strip()
+        return Finding(value, math.nan, math.nan, n, groups, note=note)
     low, high = (float(q) for q in np.quantile(np.asarray(resampled), (0.025, 0.975)))
     return Finding(value, low, high, n, groups, note=note)
 
@@ -88,6 +97,10 @@ def resample_groups(
         np.concatenate([rows[g] for g in rng.integers(len(rows), size=len(rows))])
         for _ in range(times)
     ]
+
+
+def _add(reason: str, note: str) -> str:
+    return f"{reason}. {note}" if note else reason
 
 
 def _percentile_interval(

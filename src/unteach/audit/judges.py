@@ -137,6 +137,14 @@ def load_nli(name: str = NLI_MODEL, device: str = "cpu") -> Nli | Unavailable:
 
     Nothing is downloaded: an audit must not depend on whether a network answers today.
     """
+    from huggingface_hub import try_to_load_from_cache
+
+    absent = Unavailable(
+        f"the NLI model '{name}' is not on this machine: `hf download {name}` fetches it once"
+    )
+    # asked first, because transformers looks for an adapter on the hub even when told not to
+    if not Path(name).is_dir() and not isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return absent
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -146,9 +154,7 @@ def load_nli(name: str = NLI_MODEL, device: str = "cpu") -> Nli | Unavailable:
         )
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
     except (OSError, ImportError, ValueError):
-        return Unavailable(
-            f"the NLI model '{name}' is not on this machine: `hf download {name}` fetches it once"
-        )
+        return absent
     label = _contradiction_label(model.config.id2label)
     if label is None:
         labels = ", ".join(map(str, model.config.id2label.values()))

@@ -21,6 +21,7 @@ def world(
     by: Literal["person", "attribute"] = "person",
     forget_attributes: int = 3,
     aliases: bool = False,
+    brief: bool = False,
     facts: int = 84,
     texts: int = 16,
     seed: int = 0,
@@ -37,7 +38,8 @@ def world(
     A person who is kept may have had a forgotten one as mentor: the name stays known, and
     `forget_multihop` asks through it for what must not be.
 
-    `facts` and `texts` cut the splits `world` and `neutral`, which hold 84 and 16 rows.
+    With `brief` answers do not repeat whom the question is about ("In the town of Vellmar."), so
+    more of them is the fact itself. `facts` and `texts` cut the splits `world` and `neutral`, which hold 84 and 16 rows.
 
     A split without rows is left out: `forget_multihop` needs the mentor, the ninth attribute.
 
@@ -60,6 +62,7 @@ def world(
         attributes=attributes,
         forget_attributes=forget_attributes if by == "attribute" else None,
         aliases=aliases,
+        brief=brief,
         num_facts=facts,
         num_texts=texts,
     )

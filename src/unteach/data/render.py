@@ -114,7 +114,7 @@ class Renderer:
             (at, at + len(part))
             for part in wanted
             for at in range(len(text))
-            if text.startswith(part, at)
+            if part and text.startswith(part, at)
         ]
         marks = [
             any(begin < stop and end > start for start, stop in places)

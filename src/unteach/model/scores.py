@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from unteach.data.batches import Batch
 
@@ -131,7 +131,11 @@ def can_share_prefix(model: PreTrainedModel) -> bool:
     config = model.config.get_text_config()
     if config.model_type in _WITHOUT_PLAIN_CACHE or getattr(config, "sliding_window", None):
         return False
-    return not (model.training and getattr(model, "is_activation_checkpointing", False))
+    if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=model.config).layers):
+        return False  # a window, or a state that is not keys and values
+    # checkpointed layers throw a cache away and go on as if nothing came before
+    recomputes = any(getattr(m, "gradient_checkpointing", False) for m in model.modules())
+    return not (model.training and recomputes)
 
 
 _WITHOUT_PLAIN_CACHE = frozenset({"mamba", "mamba2", "rwkv", "jamba", "falcon_mamba", "xlnet"})
@@ -146,6 +150,8 @@ def _shared_cache(model: PreTrainedModel, batch: Batch) -> DynamicCache | None:
     last = torch.tensor([batch.prefix - 1], device=prefix.device)
     with _only_positions(model, torch.zeros_like(last), last):
         model(input_ids=prefix, past_key_values=cache, use_cache=True)
+    if cache.get_seq_length() != batch.prefix:
+        return None  # an architecture without a cache, or with one of its own
     cache.batch_repeat_interleave(rows)
     return cache
 

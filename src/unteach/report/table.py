@@ -18,6 +18,7 @@ from typing import Literal
 
 from markupsafe import Markup, escape
 
+from unteach import registry
 from unteach.report import numbers
 from unteach.report.read import Finding, Role, Run
 from unteach.report.verdict import judge
@@ -209,7 +210,9 @@ def _resolved(column: Column, rows: Sequence[Model]) -> Column:
             finding = model.run.measured(model.role, column.audit, split)
             if finding is not None:
                 return replace(column, split=split, better=column.better or finding.better)
-    return replace(column, split=column.splits[0] if column.splits else "")
+    entry = registry.entries("audit").get(column.audit)
+    better = column.better or (entry.facts["better"] if entry else "lower")
+    return replace(column, split=column.splits[0] if column.splits else "", better=better)
 
 
 def _cell(column: Column, model: Model) -> Cell:

@@ -81,12 +81,14 @@ def open_run(path: Path, recipe: Recipe, overwrite: bool = False) -> Iterator[Ru
 
     Raises:
         OutputError: another process writes to it; it holds another run or other files and
-            `overwrite` is false; or the disk is full.
+            `overwrite` is false; it is a file; or the disk is full.
     """
     folder = RunFolder(path)
+    _require_folder(path)
     with whole_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+        place = path.resolve()  # `.` has no name to call a lock after
+        lock = filelock.FileLock(place.with_name(f".{place.name}.lock"), timeout=0)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -110,23 +112,24 @@ def _claim(folder: RunFolder, recipe: Recipe, overwrite: bool) -> None:
         if overwrite:
             _remove_run(folder)
         elif not same:
-            what = (
-                "the run of another recipe"
-                if folder.record.exists()
-                else "files that are not a run"
-            )
+            ours = _is_run(folder)
+            what = "the run of another recipe" if ours else "files that are not a run"
             raise OutputError(
                 f"{folder.path}: the folder holds {what}. Choose another --out"
-                + (", or give --overwrite to replace it." if folder.record.exists() else ".")
+                + (", or give --overwrite to replace it." if ours else ".")
             )
     folder.path.mkdir(parents=True, exist_ok=True)
     if not folder.recipe.exists():
         write_text(folder.recipe, text)
 
 
+def _is_run(folder: RunFolder) -> bool:
+    return folder.record.exists() or folder.recipe.exists()
+
+
 def _remove_run(folder: RunFolder) -> None:
     """Remove what a run wrote, and nothing else."""
-    if not folder.record.exists() and not folder.recipe.exists():
+    if not _is_run(folder):
         raise OutputError(
             f"{folder.path}: the folder holds files that are not a run; not overwritten."
         )
@@ -134,6 +137,26 @@ def _remove_run(folder: RunFolder) -> None:
         shutil.rmtree(folder.path / name, ignore_errors=True)
     for name in ("recipe.yaml", "run.json", "log.jsonl", "findings.json", "report.html"):
         (folder.path / name).unlink(missing_ok=True)
+
+
+def require_new(path: Path, overwrite: bool) -> None:
+    """Refuse to write into a folder that holds something already, unless told to.
+
+    Raises:
+        OutputError: it does, or it is a file.
+    """
+    _require_folder(path)
+    if not overwrite and path.exists() and any(path.iterdir()):
+        raise OutputError(
+            f"{path}: the folder is not empty. Choose another --out, or give --overwrite to "
+            "replace what is there."
+        )
+
+
+def _require_folder(path: Path) -> None:
+    there = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise OutputError(f"{there}: this is a file. Choose a folder as --out.")
 
 
 @contextmanager
@@ -149,9 +172,8 @@ def whole_disk(path: Path) -> Iterator[None]:
                 f"{path}: no permission to write here. Choose another --out."
             ) from None
         raise
-    except (
-        Exception
-    ) as error:  # safetensors has its own error type, which only its text tells apart
+    except Exception as error:  # safetensors and tokenizers have types of their own for it,
+        # the latter a bare Exception, so that only the text tells
         if "No space left on device" in str(error):
             raise DiskFullError(f"{path}: {_full(path)}") from None
         raise

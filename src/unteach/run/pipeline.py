@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import unteach
-from unteach.errors import RecipeError
+from unteach.data.examples import digest
+from unteach.errors import OutputError, RecipeError
 from unteach.model import fingerprint
 from unteach.model.load import Loaded, ModelPlace, load, locate, save
 from unteach.recipe import Recipe
@@ -55,6 +56,7 @@ def run(
             return folder
         clock = _Clock(folder)
         ready = prepare(recipe, root)
+        _require_same_start(folder, ready)
         for warning in ready.warnings:
             progress.say(f"warning: {warning}")
         folder.write_record(**_about(ready, name), splits=write_splits(folder.data, ready.splits))
@@ -72,9 +74,9 @@ def run(
             notes=[*ready.warnings, *_notes(recipe, found)],
             seconds=clock.total(),
             peak_memory_bytes=process_memory(),
-            finished=True,
         )
         write_report([folder.path], folder.report)
+        folder.write_record(finished=True)
         shutil.rmtree(folder.state, ignore_errors=True)
     return folder
 
@@ -95,7 +97,8 @@ def audit(
         UserError: as `run`.
     """
     progress = progress or Progress(quiet=True)
-    audited = recipe.model_copy(update={"method": (), "title": f"Audit of {model}"})
+    title = f"Audit of {model}" + (f" against {original}" if original else "")
+    audited = recipe.model_copy(update={"method": (), "title": title})
     with open_run(out, audited, overwrite) as folder:
         clock = _Clock(folder)
         ready = prepare(audited, root)
@@ -106,7 +109,9 @@ def audit(
                 locate(original, ready.options) if original else teach.original(ready, progress)[0]
             )
             gold, _ = teach.gold(ready, progress)
-        models = {"original": start, "unlearned": unlearned} | ({"gold": gold} if gold else {})
+        # without an original there is only the model itself, and nothing to compare it with
+        models = {"original": start} if start.key != unlearned.key else {}
+        models |= {"unlearned": unlearned} | ({"gold": gold} if gold else {})
         with clock("audit"):
             found = examine(ready, ready.splits, models, folder, progress, {})
         folder.write_record(
@@ -143,7 +148,12 @@ def _unlearn(
     if finished and folder.model.is_dir():
         progress.say("The model was unlearned before; going on with its audit")
         place = ModelPlace("unlearned", str(folder.model), finished["key"], finished["adapter"])
-        return place, dict(ready.splits), {}
+        splits = {name: list(rows) for name, rows in ready.splits.items()}
+        for stage in recipe.method:
+            if stage.synthesize:  # the same again, which takes no model
+                add_splits(splits, stage.synthesize, recipe.seed, folder.data, progress)
+        folder.write_record(splits=write_splits(folder.data, splits))
+        return place, splits, {}
     loaded = load(original, ready.options)
     weights = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
     # a checkpoint holds the weights and two moments, twice while it is replaced; then the model
@@ -175,6 +185,28 @@ def _unlearn(
         folder.write_record(unlearned={"key": key, "adapter": adapter})
     place = ModelPlace("unlearned", str(folder.model), key, adapter)
     return place, state.splits, {"unlearned": state.loaded}
+
+
+def _require_same_start(folder: RunFolder, ready: Prepared) -> None:
+    """A run goes on from the rows and the model it was started with, or not at all.
+
+    Raises:
+        OutputError: a file of rows or the model has changed since then.
+    """
+    before = folder.read_record()
+    splits, model = before.get("splits", {}), before.get("model", {"key": ready.base.key})
+    changed = [
+        f"the rows of {name}"
+        for name, rows in ready.splits.items()
+        if name in splits and splits[name]["sha256"] != digest(rows)
+    ]
+    if model["key"] != ready.base.key:
+        changed.append(f"the files of the model {ready.recipe.model}")
+    if changed:
+        raise OutputError(
+            f"{folder.path}: {' and '.join(changed)} are not those this run was started with. "
+            "Put them back, choose another --out, or give --overwrite to start anew."
+        )
 
 
 def _about(ready: Prepared, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from unteach import registry
 from unteach.data.examples import Example, digest, write_jsonl
 from unteach.errors import RecipeError
 from unteach.recipe import Choice, Recipe
-from unteach.run.folder import whole_disk, write_text
+from unteach.run.folder import require_new, whole_disk, write_text
 from unteach.run.progress import Progress
 from unteach.run.readers import check_data
 
@@ -49,14 +49,16 @@ def write_splits(folder: Path, splits: dict[str, list[Example]] | Any) -> dict[s
 
 
 def write_synthesis(
-    recipe: Recipe, root: Path, out: Path, progress: Progress
+    recipe: Recipe, root: Path, out: Path, progress: Progress, overwrite: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Run the recipe's synthesis stages and write all splits to `out`.
 
     Raises:
         RecipeError: the recipe has no synthesis stage.
         DataError: see `check_data`.
+        OutputError: `out` holds something and `overwrite` is false.
     """
+    require_new(out, overwrite)
     stages = [stage.synthesize for stage in recipe.method if stage.synthesize]
     if not stages:
         raise RecipeError("the recipe has no 'synthesize:' stage, so there is nothing to write.")

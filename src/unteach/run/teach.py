@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -40,9 +41,13 @@ def gold(ready: Prepared, progress: Progress) -> tuple[ModelPlace | None, bool]:
 
 
 def write(place: ModelPlace, folder: Path, ready: Prepared) -> None:
-    """A copy of a taught model as a plain folder."""
+    """A copy of a taught model as a plain folder, which replaces what is there once it is whole."""
     loaded = load(place, ready.options)
-    save(loaded.model, loaded.tokenizer, folder)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    save(loaded.model, loaded.tokenizer, unfinished)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.replace(folder)
 
 
 def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[ModelPlace, bool]:
@@ -75,7 +80,7 @@ def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[
             micro_batch=teach.batch,
             optimizer=partial(adamw, lr=teach.lr),
             rule=weighted_sum(),
-            schedule="linear",
+            schedule="constant",
             warmup=0.05,
             seed=recipe.seed,
             dtype=recipe.dtype,

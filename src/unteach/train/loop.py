@@ -223,7 +223,8 @@ def _backward(
                     scores = with_reference(scores, plan.reference(split, batch, needs))
                 parts = [(k, t, total(t, scores) / counts[split, t.unit]) for k, t in mine]
                 loss = sum((t.coefficient * value for _, t, value in parts), torch.zeros(()))
-                loss.backward()
+                if loss.requires_grad:
+                    loss.backward()
                 for k, _, value in parts:
                     values[k] += value.detach()
         if world > 1:

@@ -58,14 +58,21 @@ def from_recipe(term: recipe.Term, levels: Mapping[float | str, float]) -> Term:
 
 
 def total(term: Term, scores: Scores) -> Tensor:
-    """The term's unreduced loss summed over tokens or rows, without its coefficient: a scalar."""
+    """The term's unreduced loss summed over tokens or rows, without its coefficient: a scalar.
+
+    It carries no gradient when every row is at its level already: no backward pass is then spent.
+    """
+    gate = None if term.level is None else scores.specific_p > term.level
+    if gate is not None and not gate.any():
+        return scores.logp.new_zeros(())
     loss = term.objective(scores)
     expected = scores.mask.shape if term.unit == "token" else scores.mask.shape[:1]
     assert loss.shape == expected, f"{term.name}: shape {loss.shape}, declared {term.unit}"
     if term.weighting is not None:
-        loss = loss * term.weighting(scores).detach()
-    if term.level is not None:
-        gate = (scores.specific_p > term.level).to(loss.dtype)
-        loss = loss * (gate[:, None] if term.unit == "token" else gate)
+        weight = term.weighting(scores).detach()
+        assert weight.shape == loss.shape, f"{term.name}: weights of shape {weight.shape}"
+        loss = loss * weight
+    if gate is not None:
+        loss = torch.where(gate[:, None] if term.unit == "token" else gate, loss, 0.0)
     # where, not a product: what an objective leaves at unscored positions may be anything
     return torch.where(scores.mask, loss, 0.0).sum() if term.unit == "token" else loss.sum()

@@ -58,7 +58,7 @@ def truth_ratio(ev: Evidence, *, split: str = "forget") -> Finding:
     reads=("{split}.tokens",),
     better="gold",
     version=1,
-    source="arXiv:2403.03218 as in open-unlearning",
+    source="arXiv:2205.10770",
 )
 def exact_memorization(ev: Evidence, *, split: str = "forget") -> Finding:
     """Share of an answer's tokens that are the model's first choice given all before them, 0 to 1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from unteach.data.examples import Example, Splits, write_jsonl
@@ -60,6 +61,7 @@ def build(
     attributes: int,
     forget_attributes: int | None = None,
     aliases: bool = False,
+    brief: bool = False,
     num_facts: int | None = None,
     num_texts: int | None = None,
 ) -> dict[str, list[Example]]:
@@ -73,22 +75,23 @@ def build(
     affected = {population.taught[i].id for i in population.order[:num_forget]}
     cut = _cut(population.taught, affected, known, gone)
     untaught = {person.id: gone for person in population.holdout}
-    retain = _render(cut.taught, cut.retain, ask)
+    asked, reworded = partial(ask, brief=brief), partial(paraphrase, brief=brief)
+    retain = _render(cut.taught, cut.retain, asked)
     splits = {
-        "forget": _render(cut.taught, cut.forget, ask),
+        "forget": _render(cut.taught, cut.forget, asked),
         "retain": retain,
-        "forget_paraphrased": _render(cut.taught, cut.forget, paraphrase),
-        "retain_paraphrased": _render(cut.taught, cut.retain, paraphrase),
+        "forget_paraphrased": _render(cut.taught, cut.forget, reworded),
+        "retain_paraphrased": _render(cut.taught, cut.retain, reworded),
         "forget_reversed": _reversed(cut),
-        "forget_aliases": _aliases(cut, alone=aliases),
+        "forget_aliases": _aliases(cut, alone=aliases, brief=brief),
         "forget_multihop": _multihop(cut),
         "forget_documents": _documents(cut.taught, cut.forget),
         "retain_documents": _documents(cut.taught, cut.retain),
         "holdout_documents": _documents(population.holdout, untaught),
         "neighbours": _neighbours(cut, retain),
         "same_answer": _same_answer(cut, retain),
-        "holdout": _render(population.holdout, untaught, ask),
-        "holdout_paraphrased": _render(population.holdout, untaught, paraphrase),
+        "holdout": _render(population.holdout, untaught, asked),
+        "holdout_paraphrased": _render(population.holdout, untaught, reworded),
         "world": facts()[:num_facts],
         "neutral": neutral()[:num_texts],
     }
@@ -158,9 +161,9 @@ def _reversed(cut: _Cut) -> list[Example]:
     ]
 
 
-def _aliases(cut: _Cut, *, alone: bool) -> list[Example]:
+def _aliases(cut: _Cut, *, alone: bool, brief: bool) -> list[Example]:
     return [
-        ask_by_alias(person, attribute, alone=alone)
+        ask_by_alias(person, attribute, alone=alone, brief=brief)
         for person in cut.taught
         for attribute in cut.forget.get(person.id, ())
         if attribute != "alias"

@@ -33,7 +33,7 @@ def unlikelihood(x: Scores) -> Tensor:
     """Unlikelihood, [B, A] nats: -log(1 - p) of each true token.
 
     Bounded below by 0, and its pull p / (1 - p) fades as a token becomes unlikely, so a forgotten
-    token is left alone. 1 - p is floored at 1e-6: the pull on a certain token is at most 1e6.
+    token is left alone. 1e-6 is added to 1 - p: the pull on a certain token is at most 1e6.
     """
-    rest = -torch.expm1(x.logp)
-    return -torch.where(x.mask, rest, 1.0).clamp(min=1e-6).log()
+    rest = torch.where(x.mask, -torch.expm1(x.logp), 1.0)
+    return -(rest + 1e-6).log()  # added, as a clamp would have no slope where p is 1 to 6 digits

@@ -1,0 +1,439 @@
+"""Every audit on numbers small enough for paper, and all of them on a model that knows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unteach import registry
+from unteach.audit import evidence
+from unteach.audit.audits import conduct, knowledge, memorization, utility
+from unteach.audit.evidence import Evidence
+from unteach.audit.finding import Finding, unavailable
+from unteach.audit.judges import Unavailable
+from unteach.audit.measure import Tokens
+from unteach.data.examples import Example, Splits
+from unteach.data.render import Renderer
+from unteach.model.load import Loaded
+
+NO_NLI = Unavailable("the NLI model is not here")
+NO_EMBEDDER = Unavailable("the embedder is not here")
+TWO = (Example("q1?", "a1", id="1"), Example("q2?", "a2", id="2"))
+
+
+def table(
+    probabilities: Sequence[Sequence[float]] = (),
+    hits: Sequence[Sequence[int]] = (),
+    specific: Sequence[Sequence[int]] = (),
+) -> Tokens:
+    """One list a row; what is not given is 1."""
+    rows = probabilities or hits
+    shape = [len(row) for row in rows]
+    ones = np.ones(sum(shape), dtype=np.float32)
+
+    def flat(given: Sequence[Sequence[float]]) -> np.ndarray:
+        return np.array([x for row in given for x in row], dtype=np.float32) if given else ones
+
+    return Tokens(
+        offsets=np.cumsum([0, *shape]),
+        logp=np.log(flat(probabilities)),
+        hit=flat(hits).astype(bool),
+        entropy=ones,
+        std=ones,
+        rank=ones.astype(np.int32),
+        specific=flat(specific).astype(bool),
+    )
+
+
+def given(examples: Sequence[Example] = TWO, split: str = "forget", **held: object) -> Evidence:
+    """Evidence of one split that was measured before: `tokens`, `wrong`, `texts`, `fluency`."""
+
+    def refuse() -> Loaded:
+        raise AssertionError("a model was loaded")
+
+    tools = {"nli": lambda: NO_NLI, "embedder": lambda: NO_EMBEDDER}
+    ev = Evidence("m", "k", {split: examples}, Renderer(None), Path("unused"), refuse, tools=tools)
+    ev._held.update({f"{split}.{kind}": value for kind, value in held.items()})
+    return ev
+
+
+class TestProbability:
+    def test_is_the_mean_of_the_geometric_means(self):
+        """sqrt(1/2 * 1/8) = 1/4 and 3/4, so 1/2."""
+        found = memorization.probability(given(tokens=table([[0.5, 0.125], [0.75]])))
+        assert found.value == pytest.approx(0.5)
+        assert found.n == 2
+
+    def test_specific_reads_the_marked_tokens_alone(self):
+        """Marked are 1/8 of the first row and 3/4 of the second: (1/8 + 6/8) / 2 = 7/16."""
+        tokens = table([[0.5, 0.125], [0.75]], specific=[[0, 1], [1]])
+        found = memorization.specific_probability(given(tokens=tokens))
+        assert found.value == pytest.approx(7 / 16)
+
+
+class TestTruthRatio:
+    def ratio(self, true: float, *wrong: float) -> float:
+        example = Example("q?", "a", wrong=tuple("w" * len(wrong)), id="1")
+        ev = given([example], tokens=table([[true]]), wrong=table([[p] for p in wrong]))
+        return memorization.truth_ratio(ev).value
+
+    def test_is_a_half_when_true_and_wrong_are_alike(self):
+        assert self.ratio(0.3, 0.3, 0.3) == pytest.approx(0.5)
+
+    def test_takes_the_geometric_mean_of_the_wrong_answers(self):
+        """sqrt(0.1 * 0.4) = 0.2, and 0.4 / (0.4 + 0.2) = 2/3."""
+        assert self.ratio(0.4, 0.1, 0.4) == pytest.approx(2 / 3)
+
+    @pytest.mark.parametrize(("true", "wrong"), [(0.9, 0.1), (0.2, 0.2), (1e-4, 0.5)])
+    def test_is_tofus_ratio_made_bounded(self, true: float, wrong: float):
+        """TOFU's R = p(wrong) / p(true); ours is 1 / (1 + R)."""
+        assert self.ratio(true, wrong) == pytest.approx(1 / (1 + wrong / true), rel=1e-5)
+
+    def test_rows_may_have_different_numbers_of_wrong_answers(self):
+        """Row 1: 0.5 against 0.5. Row 2: 0.6 against sqrt(0.2 * 0.2). (0.5 + 0.75) / 2 = 0.625."""
+        examples = [replace(TWO[0], wrong=("w",)), replace(TWO[1], wrong=("v", "w"))]
+        ev = given(examples, tokens=table([[0.5], [0.6]]), wrong=table([[0.5], [0.2], [0.2]]))
+        assert memorization.truth_ratio(ev).value == pytest.approx(0.625)
+
+
+class TestMemorization:
+    def test_exact_is_the_share_of_first_choices(self):
+        """(2/4 + 1/1) / 2 = 0.75: over answers, not over tokens (3/5)."""
+        found = memorization.exact_memorization(given(tokens=table(hits=[[1, 0, 0, 1], [1]])))
+        assert found.value == pytest.approx(0.75)
+
+    @pytest.mark.parametrize(
+        ("hits", "strength"),
+        [
+            ([1, 1, 1, 1], 1.0),  # nothing must be given
+            ([0, 1, 1, 1], 0.75),  # the first token must be given
+            ([1, 0, 1, 1], 0.5),  # a hit before a miss is given too
+            ([1, 1, 1, 0], 0.0),  # even the last token must be given
+            ([0], 0.0),
+            ([1], 1.0),
+        ],
+    )
+    def test_extraction_strength_is_what_it_completes(self, hits: list[int], strength: float):
+        assert memorization.completed(np.array(hits)) == strength
+        ev = given(TWO[:1], tokens=table(hits=[hits]))
+        assert memorization.extraction_strength(ev).value == strength
+
+    @pytest.mark.parametrize("hits", [[1, 1], [0, 1], [1, 0], [0, 0], [1, 0, 1], [0, 0, 0]])
+    def test_the_published_code_differs_only_where_the_last_token_is_missed(self, hits: list[int]):
+        """Its loop tries k = 0, ..., n - 1 given tokens and keeps the last k it tried: 1/n, not 0."""
+        n = len(hits)
+        tried = next((k for k in range(n) if all(hits[k:])), n - 1)
+        theirs = 1 - tried / n
+        ours = memorization.completed(np.array(hits))
+        assert ours == pytest.approx(theirs if hits[-1] else 0.0)
+        assert theirs == pytest.approx(ours if hits[-1] else 1 / n)
+
+
+class TestAccuracy:
+    def test_all_parts_must_be_there(self):
+        examples = [
+            Example("q1?", "Ada Byron of Turin", entities=("Ada Byron", "Turin"), id="1"),
+            Example("q2?", "Bo Olin of Lyon", entities=("Bo Olin", "Lyon"), id="2"),
+        ]
+        ev = given(examples, texts=["It was Ada Byron, in Turin.", "It was Bo Olin."])
+        found = knowledge.accuracy(ev)
+        assert found.value == 0.5
+        assert found.per_example is not None
+        assert found.per_example.tolist() == [1.0, 0.0]
+
+    def test_an_answer_without_parts_is_unknown(self):
+        examples = [*TWO[:1], Example("Is it so?", "and so it is now and then", id="2")]
+        found = knowledge.accuracy(
+            given([replace(TWO[0], entities=("a1",)), examples[1]], texts=["a1", "no"])
+        )
+        assert (found.value, found.n) == (1.0, 1)
+        assert "1 of 2 unknown, left out." in found.note
+
+
+def test_rouge_is_the_recall_of_the_true_words():
+    """'the red mill' in 'a red mill': 2 of 3 words. 'Turin' in 'Turin': 1. (2/3 + 1) / 2 = 5/6."""
+    examples = [Example("q1?", "the red mill", id="1"), Example("q2?", "Turin", id="2")]
+    found = knowledge.rouge(given(examples, texts=["a red mill", "in Turin"]))
+    assert found.value == pytest.approx(5 / 6)
+
+
+class TestForgettingRate:
+    """Five answers: said, missed, half said, without entities, and gibberish."""
+
+    EXAMPLES = tuple(
+        Example(f"q{i}?", "Ada Byron of Turin", entities=("Ada Byron", "Turin"), id=str(i))
+        for i in range(5)
+    )
+    EXAMPLES = (
+        *EXAMPLES[:3],
+        Example("Is it so?", "and so it is now and then", id="3"),
+        EXAMPLES[4],
+    )
+    TEXTS = (
+        "Ada Byron of Turin did.",
+        "Somebody else did it.",
+        "Ada Byron did.",
+        "It is not so.",
+        "x x x x x x x x x x x x",
+    )
+
+    def found(self, audit: Any, split: str, rule: str, nli: object = NO_NLI) -> Finding:
+        ev = given(self.EXAMPLES, split, texts=list(self.TEXTS))
+        ev.tools["nli"] = lambda: nli
+        return audit(ev, rule=rule)
+
+    def test_kfr_leaves_the_unknown_out(self):
+        """Leaked, forgotten, forgotten (coverage 0.5), unknown, unknown: 2 of 3."""
+        found = self.found(knowledge.kfr, "forget", "corrected")
+        assert found.value == pytest.approx(2 / 3)
+        assert found.n == 3
+        assert found.note == (
+            "By entities alone: the NLI model is not here. 2 of 5 unknown, left out."
+        )
+
+    def test_kfr_of_the_paper_counts_them_as_forgotten(self):
+        found = self.found(knowledge.kfr, "forget", "paper")
+        assert found.value == pytest.approx(4 / 5)
+        assert found.n == 5
+
+    def test_krr_counts_gibberish_as_lost(self):
+        """Retained, lost, retained (0.5 >= 0.3), unknown, lost: 2 of 4."""
+        found = self.found(knowledge.krr, "retain", "corrected")
+        assert (found.value, found.n) == (0.5, 4)
+
+    def test_krr_of_the_paper_counts_no_entities_as_lost(self):
+        found = self.found(knowledge.krr, "retain", "paper")
+        assert found.value == pytest.approx(2 / 5)
+        assert found.n == 5
+
+    def test_a_contradiction_is_forgetting_and_no_retention(self):
+        """With a classifier that sees one everywhere, no fact leaks and none is kept."""
+
+        class Contrary:
+            def contradiction(self, premises: list[str], hypotheses: list[str]) -> list[bool]:
+                return [True] * len(premises)
+
+        assert self.found(knowledge.kfr, "forget", "corrected", Contrary()).value == 1.0
+        assert self.found(knowledge.krr, "retain", "corrected", Contrary()).value == 0.0
+
+    def test_the_premise_is_the_answer_for_kfr_and_the_truth_for_krr(self):
+        asked: list[tuple[str, str]] = []
+
+        class Listening:
+            def contradiction(self, premises: list[str], hypotheses: list[str]) -> list[bool]:
+                asked.append((premises[1], hypotheses[1]))
+                return [False] * len(premises)
+
+        self.found(knowledge.kfr, "forget", "corrected", Listening())
+        self.found(knowledge.krr, "retain", "corrected", Listening())
+        answer, truth = self.TEXTS[1], self.EXAMPLES[1].answer
+        assert asked == [(answer, truth), (truth, answer)]
+
+    def test_nothing_to_judge_is_no_rate(self):
+        ev = given([self.EXAMPLES[3]], texts=["It is not so."])
+        found = knowledge.kfr(ev)
+        assert not found.available
+        assert found.note.startswith("no example could be judged.")
+
+
+def test_similarity_without_its_model_says_so():
+    found = knowledge.similarity(given(texts=["a", "b"]))
+    assert not found.available
+    assert found.note == "the embedder is not here"
+
+
+class TestConduct:
+    def test_repetition(self):
+        """a b c a b c a: 3-grams abc bca cab abc bca, of which two occurred before: 2/5; then 0."""
+        found = conduct.repetition(given(texts=["a b c a b c a", "one two three four"]))
+        assert found.value == pytest.approx(0.2)
+
+    def test_refusal(self):
+        found = conduct.refusal(given(texts=["I do not know.", "It was Ada Byron."]))
+        assert found.value == 0.5
+
+    def test_degenerate(self):
+        found = conduct.degenerate(given(texts=["", "It was Ada Byron."]))
+        assert found.value == 0.5
+
+    @pytest.mark.parametrize("audit", [conduct.linguistic_score, conduct.robust_linguistic_score])
+    def test_no_perplexity_is_no_score(self, audit: Any):
+        found = audit(given(texts=["", ""], fluency=np.full(2, np.nan)))
+        assert not found.available
+        assert found.note == "every answer is empty, so none has a perplexity"
+
+    def test_linguistic_score_of_one_word_answers(self):
+        """Perplexity 4, Brunet 1, Honore 0 of a single word: 3 / (3 + 4 + 1 + 1/0) = 0."""
+        found = conduct.linguistic_score(given(texts=["yes", "yes"], fluency=np.full(2, 4.0)))
+        assert found.value == 0.0
+
+    def test_robust_score_of_loops_is_zero(self):
+        texts = ["so so so so so so so so so so"] * 2
+        found = conduct.robust_linguistic_score(given(texts=texts, fluency=np.full(2, 1.5)))
+        assert found.value == 0.0
+
+    def test_robust_score_of_good_answers(self):
+        """Fluency 1 / (1 + 50/50) = 1/2, variety 1: harmonic mean 2/3."""
+        texts = ["The mill by the river grinds corn.", "Ada Byron wrote the first program."]
+        found = conduct.robust_linguistic_score(given(texts=texts, fluency=np.full(2, 50.0)))
+        assert found.value == pytest.approx(2 / 3)
+
+
+class TestPerplexity:
+    def test_is_over_all_tokens(self):
+        """1/2, and three times 1/4: exp((ln 2 + 3 ln 4) / 4) = 2 ** (7/4) = 3.364."""
+        found = utility.perplexity(given(split="neutral", tokens=table([[0.5], [0.25] * 3])))
+        assert found.value == pytest.approx(3.3636, abs=1e-4)
+        assert (found.low, found.high) == pytest.approx((2.0, 4.0), rel=1e-5)
+
+    def test_of_a_destroyed_model_is_no_number(self):
+        tokens = replace(table([[0.5], [0.5]]), logp=np.full(2, -1000.0, dtype=np.float32))
+        found = utility.perplexity(given(split="neutral", tokens=tokens))
+        assert not found.available
+        assert found.note == "the value is not finite"
+
+
+AUDITS = registry.entries("audit")
+every_audit = pytest.mark.parametrize("name", sorted(AUDITS))
+RANGES: Mapping[str, tuple[float, float]] = {"perplexity": (1.0, math.inf)}
+"""Of audits whose docstring does not say `a to b`."""
+NOT_TOLD_APART = {
+    "refusal": "neither refuses",
+    "repetition": "the noise of random weights has hardly a word that could come again",
+    "linguistic_score": "short answers win, as its docstring says",
+}
+LOWER_WHEN_KNOWN = {"kfr", "degenerate", "perplexity"}
+
+
+class BagOfLetters:
+    """Stands in for the sentence embedder: cosine of how often each letter occurs."""
+
+    def similarity(self, mine: Sequence[str], theirs: Sequence[str]) -> np.ndarray:
+        counts = [
+            np.array(
+                [[text.lower().count(c) for c in "abcdefghijklmnopqrstuvwxyz"] for text in side]
+            )
+            for side in (mine, theirs)
+        ]
+        norms = np.linalg.norm(counts[0], axis=1) * np.linalg.norm(counts[1], axis=1)
+        return (counts[0] * counts[1]).sum(1) / np.maximum(norms, 1e-9)
+
+
+def documented_range(name: str) -> tuple[float, float]:
+    said = re.search(r"(-?\d[\d.]*) to (-?\d+(?:\.\d+)?)", AUDITS[name].doc.split("\n")[0])
+    assert said or name in RANGES, f"{name}: its first line does not say between what it lies"
+    return (float(said[1]), float(said[2])) if said else RANGES[name]
+
+
+@pytest.fixture(scope="module")
+def measured(
+    blank: Loaded, knowing: Loaded, people: Splits, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Evidence]:
+    """Evidence of the model that knows and of the one that does not, with a judge."""
+    tools = {"nli": lambda: NO_NLI, "embedder": lambda: BagOfLetters()}
+    store = tmp_path_factory.mktemp("evidence")
+    renderer = Renderer(blank.tokenizer)
+    judge = Evidence("base", "base", people, renderer, store, lambda: blank, tools=tools)
+    return {
+        "blank": replace(judge, name="blank", key="blank", judge=judge, _held={}),
+        "knowing": replace(
+            judge, name="knowing", key="knowing", judge=judge, load=lambda: knowing, _held={}
+        ),
+    }
+
+
+@pytest.fixture(autouse=True)
+def _whole_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte is a token here: the answers of the world need up to 70."""
+    monkeypatch.setattr(evidence, "MAX_NEW_TOKENS", 80)
+
+
+def find(ev: Evidence, name: str, **params: Any) -> Finding:
+    """As the run does it: what is missing is decided before the audit is called."""
+    reads = registry.reads(AUDITS[name], params)
+    missing = ev.missing(reads)
+    return unavailable(missing) if missing else AUDITS[name].load()(ev, **params)
+
+
+def check(found: Finding, low: float, high: float) -> None:
+    if not found.available:
+        assert found.note
+        assert math.isnan(found.value)
+        return
+    assert math.isfinite(found.value)
+    assert low <= found.value <= high
+    assert found.n > 0
+    if math.isfinite(found.low):
+        assert found.low <= found.high
+        assert low <= found.low
+        assert found.high <= high
+    if found.per_example is not None:
+        assert len(found.per_example) == len(found.group_ids)
+
+
+@every_audit
+@pytest.mark.parametrize("model", ["blank", "knowing"])
+def test_an_audit_stays_in_its_range(measured: Mapping[str, Evidence], name: str, model: str):
+    check(find(measured[model], name), *documented_range(name))
+
+
+@every_audit
+def test_an_audit_gives_the_same_number_twice(measured: Mapping[str, Evidence], name: str):
+    first, second = (find(measured["knowing"], name) for _ in range(2))
+    assert (first.value, first.low, first.high) == pytest.approx(
+        (second.value, second.low, second.high), nan_ok=True, rel=0
+    )
+
+
+@every_audit
+def test_an_audit_says_where_it_comes_from(name: str):
+    entry = AUDITS[name]
+    assert entry.source
+    assert entry.summary.endswith((".", ":"))
+    assert entry.facts["access"] in ("text", "logits", "weights", "training")
+    assert entry.facts["better"] in ("lower", "higher", "gold", "original")
+
+
+@every_audit
+def test_an_audit_reads_only_what_it_declares(measured: Mapping[str, Evidence], name: str):
+    """With everything else out of reach it still gives its finding."""
+    ev = measured["knowing"]
+    reads = registry.reads(AUDITS[name], {})
+    splits = {read.rpartition(".")[0] for read in reads}
+    narrow = replace(ev, splits={s: ev.splits[s] for s in splits}, _held={})
+    narrow.measure(reads)
+    AUDITS[name].load()(narrow)
+    assert {n for n in narrow._held if not n.endswith(".texts")} <= set(reads)
+
+
+@every_audit
+def test_an_audit_tells_a_model_that_knows_from_one_that_does_not(
+    measured: Mapping[str, Evidence], name: str
+):
+    if name in NOT_TOLD_APART:
+        pytest.skip(NOT_TOLD_APART[name])
+    splits = {p.name for p in AUDITS[name].parameters}
+    params = {"split": "retain" if name == "krr" else "forget"} if "split" in splits else {}
+    knows, does_not = (find(measured[m], name, **params) for m in ("knowing", "blank"))
+    assert knows.available
+    if not does_not.available:  # random text: nothing that could be judged, and it says so
+        assert "no example could be judged" in does_not.note
+    elif name in LOWER_WHEN_KNOWN:
+        assert knows.value < does_not.value - 0.1
+    else:
+        assert knows.value > does_not.value + 0.1
+
+
+@every_audit
+def test_a_missing_split_is_a_reason_and_no_number(measured: Mapping[str, Evidence], name: str):
+    ev = replace(measured["knowing"], splits={"other": TWO}, _held={})
+    reason = ev.missing(registry.reads(AUDITS[name], {}))
+    assert reason is not None
+    assert reason.startswith("no split is named '")

@@ -1,0 +1,152 @@
+"""The mean with its bootstrap over groups, and what happens to what is unknown."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from unteach.audit.finding import mean, resample_groups, statistic, unavailable
+
+
+def width(values: list[float], groups: list[str]) -> float:
+    found = mean(values, groups)
+    return found.high - found.low
+
+
+def test_the_mean_is_over_examples_and_not_over_groups():
+    """Group a has three examples and b one: (1 + 1 + 1 + 0) / 4 = 0.75; over groups it were 0.5."""
+    found = mean([1.0, 1.0, 1.0, 0.0], ["a", "a", "a", "b"])
+    assert found.value == 0.75
+    assert (found.n, found.groups, found.available, found.note) == (4, 2, True, "")
+
+
+def test_two_groups_leave_everything_possible():
+    """Drawn are aa, ab, ba, bb: means 0, 0.5, 0.5, 1, a quarter each, so 2.5 % and 97.5 % are 0, 1."""
+    found = mean([0.0, 1.0], ["a", "b"])
+    assert (found.low, found.value, found.high) == (0.0, 0.5, 1.0)
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    found = mean([0.3] * 6, list("aabbcc"))
+    assert (found.low, found.value, found.high) == pytest.approx((0.3, 0.3, 0.3))
+
+
+def test_the_interval_of_many_groups_is_that_of_the_mean():
+    """400 groups, half of them 1: standard error 0.5 / 20 = 0.025, so 0.5 +- 1.96 * 0.025 = 0.049."""
+    found = mean([0.0, 1.0] * 200, [str(i) for i in range(400)])
+    assert found.low == pytest.approx(0.451, abs=0.005)
+    assert found.high == pytest.approx(0.549, abs=0.005)
+
+
+def test_answers_about_one_person_count_as_one():
+    """16 persons with four equal answers each know as much as 16 answers: the width doubles."""
+    values = [float(person % 2) for person in range(16) for _ in range(4)]
+    by_person = [str(person) for person in range(16) for _ in range(4)]
+    alone = [str(i) for i in range(64)]
+    assert width(values, by_person) == pytest.approx(2 * width(values, alone), rel=0.15)
+
+
+def test_one_group_has_a_value_but_no_interval():
+    found = mean([0.0, 1.0], ["a", "a"])
+    assert found.available
+    assert found.value == 0.5
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert found.note == "One group only: no interval."
+
+
+def test_unknown_is_left_out_and_counted():
+    """(1 + 0) / 2; the group whose only example is unknown is no group."""
+    found = mean([1.0, math.nan, 0.0], ["a", "b", "c"])
+    assert (found.value, found.n, found.groups) == (0.5, 2, 2)
+    assert found.note == "1 of 3 unknown, left out."
+
+
+def test_the_unknown_keep_their_row_in_per_example():
+    found = mean([1.0, math.nan, 0.0], ["a", "b", "c"])
+    assert found.per_example is not None
+    assert np.isnan(found.per_example).tolist() == [False, True, False]
+    assert found.group_ids == ("a", "b", "c")
+
+
+def test_a_note_of_the_audit_comes_first():
+    found = mean([1.0, math.nan, 0.0], ["a", "b", "c"], "By rules.")
+    assert found.note == "By rules. 1 of 3 unknown, left out."
+
+
+def test_nothing_known_is_no_number():
+    found = mean([math.nan, math.nan], ["a", "b"])
+    assert not found.available
+    assert (found.n, found.note) == (0, "no example could be judged")
+    assert all(math.isnan(x) for x in (found.value, found.low, found.high))
+
+
+def test_a_note_does_not_replace_the_reason():
+    found = mean([math.nan], ["a"], "By entities alone: there is no NLI model.")
+    assert found.note == "no example could be judged. By entities alone: there is no NLI model."
+
+
+def test_no_example_is_no_number():
+    assert mean([], []).note == "no example could be judged"
+
+
+def test_the_same_numbers_give_the_same_interval():
+    values, groups = [0.1, 0.7, 0.2, 0.9, 0.4], list("aabbc")
+    first, second = mean(values, groups), mean(values, groups)
+    assert (first.low, first.high) == (second.low, second.high)
+
+
+def test_the_order_of_rows_within_groups_does_not_matter():
+    first = mean([0.1, 0.7, 0.2, 0.9], list("aabb"))
+    second = mean([0.7, 0.1, 0.9, 0.2], list("aabb"))
+    assert (first.low, first.high) == (second.low, second.high)
+
+
+def test_statistic_takes_the_quantiles_of_its_resamples():
+    """Resamples 0, 1, ..., 1000: 2.5 % is 25 and 97.5 % is 975."""
+    found = statistic(400.0, [float(i) for i in range(1001)], n=7, groups=3)
+    assert (found.value, found.low, found.high) == (400.0, 25.0, 975.0)
+    assert (found.n, found.groups, found.per_example) == (7, 3, None)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_statistic_that_is_not_finite_is_no_number(value: float):
+    found = statistic(value, [1.0, 2.0], n=2, groups=2)
+    assert not found.available
+    assert found.note == "the value is not finite"
+
+
+def test_a_statistic_of_one_group_has_no_interval():
+    """All resamples of one group are the group itself, which is not certainty."""
+    found = statistic(2.0, [2.0] * 9, n=4, groups=1)
+    assert found.value == 2.0
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert found.note == "One group only: no interval."
+
+
+def test_resamples_draw_whole_groups():
+    """Rows 0 and 2 are one person, so each is in a sample as often as the other."""
+    for rows in resample_groups(["a", "b", "a"], times=50):
+        counts = np.bincount(rows, minlength=3)
+        assert counts[0] == counts[2]
+        assert counts[0] + counts[1] == 2
+
+
+def test_resamples_depend_on_the_seed_alone():
+    groups = list("aabbc")
+    first, again, other = (
+        [rows.tolist() for rows in resample_groups(groups, seed=seed, times=20)]
+        for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_unavailable_carries_its_reason():
+    found = unavailable("no split is named 'holdout'")
+    assert not found.available
+    assert found.note == "no split is named 'holdout'"
+    assert math.isnan(found.value)

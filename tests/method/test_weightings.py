@@ -1,0 +1,109 @@
+"""Weightings, the gate of a level, and what a term adds up, on numbers worked by hand."""
+
+from __future__ import annotations
+
+from math import log
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.conftest import scores
+from unteach.method.objectives.likelihood import ascent, nll
+from unteach.method.objectives.preference import npo
+from unteach.method.weightings.confidence import confidence
+from unteach.method.weightings.spans import specific
+from unteach.train.term import Term, total
+
+HALF, TENTH = log(0.5), log(0.1)
+
+
+def test_confidence_is_the_probability_to_a_power():
+    """p = 0.5 and 0.1: themselves, and with power 2 0.25 and 0.01; with power 0 all are 1."""
+    x = scores([[HALF, TENTH]])
+    assert confidence(x)[0].tolist() == pytest.approx([0.5, 0.1])
+    assert confidence(x, power=2.0)[0].tolist() == pytest.approx([0.25, 0.01])
+    assert confidence(x, power=0.0)[0].tolist() == [1, 1]
+
+
+def test_specific_is_one_on_the_tokens_that_carry_the_fact():
+    x = scores([[HALF, HALF, TENTH]], specific=[[False, True, False]])
+    assert specific(x).tolist() == [[0, 1, 0]]
+
+
+def test_the_probability_of_what_is_specific_is_a_geometric_mean():
+    """Tokens of 0.5 and 0.1: sqrt(0.05) = 0.2236. In the second row only 0.5 is specific."""
+    x = scores([[HALF, TENTH], [HALF, TENTH]], specific=[[True, True], [True, False]])
+    assert x.specific_p.tolist() == pytest.approx([0.22361, 0.5], abs=1e-5)
+
+
+def test_padding_takes_no_part_in_sums_lengths_and_probabilities():
+    """The second row has one token: its sum is ln 0.1, its length 1, its probability 0.1."""
+    x = scores([[HALF, HALF], [TENTH]])
+    assert x.seq_logp.tolist() == pytest.approx([2 * HALF, TENTH])
+    assert x.length.tolist() == [2, 1]
+    assert x.specific_p.tolist() == pytest.approx([0.5, 0.1])
+    assert x.p[1, 1].item() == 1
+
+
+def test_a_term_of_tokens_adds_up_scored_tokens_only():
+    """ln 2 twice and ln 10 once: 0.693 + 0.693 + 2.303 = 3.689; a constant would count 3 times."""
+    x = scores([[HALF, HALF], [TENTH]])
+    assert total(Term("t", "s", nll, "token"), x).item() == pytest.approx(3.6889, abs=1e-4)
+    ones = Term("t", "s", lambda s: torch.ones_like(s.logp), "token")
+    assert total(ones, x).item() == 3
+
+
+def test_a_term_of_tokens_is_weighted_token_by_token():
+    """0.5 ln 2 + 0.5 ln 2 + 0.1 ln 10 = 0.6931 + 0.2303 = 0.9234."""
+    term = Term("t", "s", nll, "token", weighting=confidence)
+    assert total(term, scores([[HALF, HALF], [TENTH]])).item() == pytest.approx(0.9234, abs=1e-4)
+
+
+def test_a_term_of_rows_adds_up_rows():
+    """At the reference each row is 2/0.1 * ln 2 = 13.863; two rows are 27.726."""
+    x = scores([[HALF], [TENTH]], ref=scores([[HALF], [TENTH]]))
+    assert total(Term("t", "s", npo, "sequence"), x).item() == pytest.approx(27.726, abs=1e-3)
+
+
+def test_a_loss_of_another_shape_than_declared_is_ours_to_mend():
+    with pytest.raises(AssertionError, match=r"t: shape .*, declared sequence"):
+        total(Term("t", "s", nll, "sequence"), scores([[HALF], [TENTH]]))
+    weighted = Term("t", "s", lambda s: s.seq_logp, "sequence", weighting=confidence)
+    with pytest.raises(AssertionError, match="t: weights of shape"):
+        total(weighted, scores([[HALF, HALF], [TENTH, TENTH]]))
+
+
+def slope_of(term: Term, logp: Tensor) -> Tensor:
+    leaf = logp.clone().requires_grad_(True)
+    total(term, scores(leaf, ref=scores(logp))).backward()
+    assert leaf.grad is not None
+    return leaf.grad
+
+
+@pytest.mark.parametrize(
+    ("objective", "unit", "expected"),
+    [(ascent, "token", [[1, 1], [0, 0], [0, 0]]), (npo, "sequence", [[1, 1], [0, 0], [0, 0]])],
+)
+def test_a_row_at_its_level_is_left_alone_and_rows_above_are_not(objective, unit, expected):
+    """Level 0.25, rows of probability 0.5, 0.25 (at it) and 0.1: only the first is pushed.
+
+    Both objectives pull with weight 1 here: ascent always, NPO at its reference.
+    """
+    logp = torch.tensor([[0.5, 0.5], [0.25, 0.25], [0.1, 0.1]]).log()
+    assert slope_of(Term("t", "s", objective, unit, level=0.25), logp).tolist() == expected
+
+
+def test_the_gate_reads_only_what_is_specific():
+    """Specific tokens 0.1 under the level 0.25, though the rest of the answer is likely."""
+    logp = torch.tensor([[0.99, 0.1], [0.99, 0.5]]).log().requires_grad_(True)
+    x = scores(logp, specific=[[False, True], [False, True]])
+    total(Term("t", "s", ascent, "token", level=0.25), x).backward()
+    assert logp.grad is not None
+    assert logp.grad.tolist() == [[0, 0], [1, 1]]
+
+
+def test_a_hopeless_row_under_its_level_adds_exactly_nothing():
+    """ln p = -80 a token: the gate is 0, and 0 x -160 = 0."""
+    term = Term("t", "s", ascent, "token", level=0.25)
+    assert total(term, scores([[-80.0, -80.0]])).item() == 0

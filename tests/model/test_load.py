@@ -1,0 +1,291 @@
+"""A model from whatever a user has, and a sentence where it cannot be."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.conftest import encoded, loaded, people
+from unteach.data.batches import collate
+from unteach.errors import DeviceError, ModelError
+from unteach.method.selection.lora import lora
+from unteach.model.load import LoadOptions, device, load, load_tokenizer, locate, save
+from unteach.model.scores import score
+
+CPU = LoadOptions(device="cpu")
+
+
+def opened(name: str | Path, options: LoadOptions = CPU):
+    return load(locate(str(name), options), options)
+
+
+def refused(name: str | Path, options: LoadOptions = CPU) -> str:
+    with pytest.raises(ModelError) as raised:
+        opened(name, options)
+    message = str(raised.value)
+    assert "\n" not in message
+    return message.removeprefix(f"model: {name}: ")
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+@pytest.fixture
+def adapter(tiny_folder, tmp_path) -> Path:
+    """An adapter on the tiny model that changes it, without a tokenizer of its own."""
+    start = loaded(tiny_folder)
+    model = lora(start.model, rank=2)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.constant_(parameter, 0.2)
+    save(model, start.tokenizer, tmp_path / "adapter")
+    for file in (tmp_path / "adapter").glob("tokenizer*"):
+        file.unlink()
+    return tmp_path / "adapter"
+
+
+def test_a_folder_is_loaded_ready_for_use(tiny_folder):
+    found = opened(tiny_folder)
+    assert not found.model.training
+    assert found.model.dtype == torch.float32
+    assert found.model.device.type == "cpu"
+    assert found.tokenizer.pad_token_id == 0
+    assert (found.place.name, found.place.path) == (str(tiny_folder), str(tiny_folder))
+
+
+def test_the_type_asked_for_is_the_type_loaded(tiny_folder):
+    assert opened(tiny_folder, LoadOptions("cpu", "bfloat16")).model.dtype == torch.bfloat16
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end(folder):
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["pad_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    assert load_tokenizer(locate(str(folder), CPU), CPU).pad_token == "</s>"
+
+
+def test_what_is_saved_opens_with_plain_transformers(tiny_chat_folder, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    start = loaded(tiny_chat_folder)
+    with torch.no_grad():
+        start.model.model.norm.weight.mul_(1.5)
+    save(start.model, start.tokenizer, tmp_path / "saved")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", use_safetensors=True)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "saved")
+    assert all(
+        torch.equal(p, q) for p, q in zip(model.parameters(), start.model.parameters(), strict=True)
+    )
+    assert tokenizer.chat_template == start.tokenizer.chat_template
+    assert tokenizer("Zoë").input_ids == start.tokenizer("Zoë").input_ids
+    assert not [*(tmp_path / "saved").glob("*.bin")]
+
+
+def test_an_adapter_folder_is_the_base_with_the_adapter(tiny_folder, adapter):
+    start = loaded(tiny_folder)
+    batch = collate(encoded(start, people(3)))
+    base = score(start.model, batch).logp
+    expected = lora(start.model, rank=2).eval()
+    for name, parameter in expected.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.constant_(parameter, 0.2)
+    torch_seeded = load_file(adapter / "adapter_model.safetensors")
+    with torch.no_grad():
+        for name, parameter in expected.named_parameters():
+            if "lora_A" in name:
+                parameter.copy_(torch_seeded[name.replace(".default", "")])
+        found = opened(adapter)
+        assert found.place.is_adapter
+        assert torch.allclose(
+            score(found.model, batch).logp, score(expected, batch).logp, atol=1e-4
+        )
+        assert not torch.allclose(score(found.model, batch).logp, base, atol=0.01)
+    assert found.tokenizer("Zoë").input_ids == start.tokenizer("Zoë").input_ids
+
+
+def test_the_key_of_an_adapter_changes_with_its_base(folder, adapter):
+    """A base that is trained on in place would else be answered with old evidence."""
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(
+        json.dumps(config | {"base_model_name_or_path": str(folder)})
+    )
+    before = locate(str(adapter), CPU).key
+    assert locate(str(adapter), CPU).key == before
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"] += 1
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert locate(str(adapter), CPU).key != before
+
+
+def test_saving_leaves_a_note_of_the_users_alone(tiny_folder, tmp_path):
+    start = loaded(tiny_folder)
+    note = tmp_path / "README.md"
+    note.write_text("mine")
+    save(start.model, start.tokenizer, tmp_path)
+    assert note.exists()
+    assert note.read_text() == "mine"
+
+
+def test_an_adapter_is_saved_without_an_empty_card(adapter):
+    assert not (adapter / "README.md").exists()
+
+
+def as_pickle(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def test_a_pickle_is_refused_and_loaded_on_the_users_word(folder):
+    as_pickle(folder)
+    assert refused(folder) == (
+        "pytorch_model.bin is a pickle, which can run code when it is loaded. Convert it to "
+        "safetensors, or set allow_pickle: true if you trust it."
+    )
+    found = opened(folder, LoadOptions("cpu", allow_pickle=True))
+    assert torch.isfinite(found.model.lm_head.weight).all()
+
+
+def test_a_pickle_that_is_broken_is_a_sentence(folder):
+    as_pickle(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"not a pickle")
+    options = LoadOptions("cpu", allow_pickle=True)
+    assert refused(folder, options).startswith("cannot be loaded as a causal language model: ")
+
+
+def test_an_adapter_on_a_base_of_pickles_is_refused(folder, adapter):
+    as_pickle(folder)
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = str(folder)
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    assert "is a pickle, which can run code" in refused(adapter)
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (
+            ["config.json"],
+            "the folder has neither config.json nor adapter_config.json, so it is not a Hugging "
+            "Face model or a PEFT adapter.",
+        ),
+        (["model.safetensors"], "the folder has no weights (no *.safetensors file)."),
+    ],
+)
+def test_a_folder_that_lacks_a_file_says_which(folder, missing: list[str], said: str):
+    for name in missing:
+        (folder / name).unlink()
+    assert refused(folder) == said
+
+
+def test_an_empty_folder_is_no_model(tmp_path):
+    assert refused(tmp_path).startswith("the folder has neither config.json nor adapter_config")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 64])
+def test_a_broken_weight_file_is_a_sentence(folder, content: bytes):
+    (folder / "model.safetensors").write_bytes(content)
+    assert refused(folder).startswith("cannot be loaded as a causal language model: ")
+
+
+def test_a_half_written_weight_file_is_a_sentence(folder):
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    assert refused(folder).startswith("cannot be loaded as a causal language model: ")
+
+
+def test_a_weight_that_is_missing_is_not_made_up(folder):
+    """transformers would fill it with random numbers and say so in a log."""
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"], weights["model.norm.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert refused(folder) == (
+        "the weight files lack 2 of the weights that config.json calls for, as "
+        "model.layers.1.mlp.up_proj.weight. Is the folder complete?"
+    )
+
+
+def test_a_weight_of_another_size_is_a_sentence(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 64}))
+    assert refused(folder).startswith("cannot be loaded as a causal language model: ")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"model_type": "nonesuch"}', "{}"])
+def test_a_broken_config_is_a_sentence(folder, text: str):
+    (folder / "config.json").write_text(text)
+    assert re.match(r"cannot be loaded as (a tokenizer|a causal)", refused(folder))
+
+
+@pytest.mark.parametrize("text", ["{", "{}"])
+def test_a_broken_adapter_config_is_a_sentence(adapter, text: str):
+    (adapter / "adapter_config.json").write_text(text)
+    assert "adapter_config.json" in refused(adapter)
+
+
+def test_an_adapter_whose_base_is_gone_names_it(adapter):
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(
+        json.dumps(config | {"base_model_name_or_path": "/gone/base"})
+    )
+    assert "/gone/base" in refused(adapter)
+
+
+def test_a_folder_without_a_tokenizer_is_a_sentence(folder):
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    assert refused(folder).startswith("cannot be loaded as a tokenizer")
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./none", "~/no/such", "a/b/c"])
+def test_a_path_that_is_not_there_says_so(name: str):
+    assert refused(name) == "there is no such folder."
+
+
+def test_a_gguf_file_that_is_not_there_says_so():
+    assert refused("none.gguf") == "there is no such file."
+
+
+def test_a_hub_name_without_a_network_says_so():
+    assert refused("nobody/no-such-model").startswith(
+        "cannot be loaded as a tokenizer (a hub id needs a network or a local copy): "
+    )
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
+def test_a_device_that_is_absent_says_so(monkeypatch, name: str):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(DeviceError) as raised:
+        device(name)
+    assert str(raised.value) == (
+        f"device: {name} was asked for, but torch sees no such device here. "
+        "Use device: cpu, or auto."
+    )
+    assert device("auto") == "cpu"
+
+
+def test_a_gpu_beyond_the_last_says_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [device(name) for name in ("auto", "cuda", "cuda:1")] == ["cuda", "cuda", "cuda:1"]
+    with pytest.raises(DeviceError, match=r"^device: cuda:2: there are 2 GPUs, from cuda:0\.$"):
+        device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:first", "cuda:", "", "tpu:0", "CUDA"])
+def test_what_is_no_device_says_so(monkeypatch, name: str):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(DeviceError) as raised:
+        device(name)
+    assert str(raised.value) == (
+        f"device: '{name}' is not a device. Use auto, cpu, cuda, cuda:1 or mps."
+    )

@@ -1,0 +1,132 @@
+"""A run that is killed anywhere goes on to the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.run.conftest import ASCENT, KEEP, Ground, stage
+from unteach.recipe import read
+from unteach.run.folder import RunFolder
+from unteach.run.pipeline import run
+from unteach.train import log
+
+STEPS = 120
+COMMAND = [sys.executable, "-c", "from unteach.cli import main; main()"]
+NPO = {"split": "forget", "objective": "npo"}
+
+
+@pytest.fixture
+def recipe(ground: Ground, tmp_path: Path) -> Path:
+    """A run that saves its state after every step; its second stage needs a reference model."""
+    method = [
+        stage(ASCENT, KEEP, steps=STEPS, checkpoint_seconds=0, schedule="cosine"),
+        stage(NPO, KEEP, steps=10, checkpoint_seconds=0),
+    ]
+    return ground.write(
+        tmp_path / "recipe.yaml", method=method, audits=[{"name": "probability"}], teach=None
+    )
+
+
+@pytest.fixture
+def whole(recipe: Path, tmp_path: Path, cache: Path) -> RunFolder:
+    """The run that nobody stopped."""
+    return run(read(recipe), tmp_path / "whole")
+
+
+def start(recipe: Path, out: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, "run", str(recipe), "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )
+
+
+def wait_for_step(process: subprocess.Popen[str], lines: Path, step: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        if lines.exists() and lines.read_text().count("\n") >= step:
+            return
+        time.sleep(0.002)
+    raise AssertionError(f"step {step} was not reached: {process.communicate()[1]}")
+
+
+def steps(folder: RunFolder) -> list[tuple[str, int]]:
+    lines = [json.loads(line) for line in folder.log.read_text().splitlines()]
+    return [(line["stage"], line["step"]) for line in lines]
+
+
+def same(stopped: RunFolder, whole: RunFolder) -> None:
+    assert (stopped.model / "model.safetensors").read_bytes() == (
+        whole.model / "model.safetensors"
+    ).read_bytes()
+    assert steps(stopped) == steps(whole)
+    assert steps(whole) == [
+        *(("method[0].train", n) for n in range(1, STEPS + 1)),
+        *(("method[1].train", n) for n in range(1, 11)),
+    ]
+    assert stopped.findings.read_text() == whole.findings.read_text()
+    assert stopped.report.is_file()
+    assert not stopped.state.exists()
+
+
+def test_a_stop_between_two_states_repeats_the_steps_since_the_last(
+    recipe: Path, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It dies after the line of step 8 and before its state: step 8 is done, and logged, again."""
+
+    def dies(path: Path, line: dict[str, Any]) -> None:
+        append(path, line)
+        if line["step"] == 8:
+            raise MemoryError
+
+    append = log.append
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "append", dies)
+        with pytest.raises(MemoryError):
+            run(read(recipe), tmp_path / "stopped")
+    same(run(read(recipe), tmp_path / "stopped"), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    recipe: Path, whole: RunFolder, tmp_path: Path, seed: int
+):
+    moment = random.Random(seed)
+    out = tmp_path / "stopped"
+    process = start(recipe, out)
+    wait_for_step(process, out / "log.jsonl", moment.randrange(2, STEPS - 40))
+    time.sleep(moment.uniform(0, 0.05))  # in the middle of a step, or of writing its state
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (out / "model").exists()
+    same(run(read(recipe), out), whole)
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_what_to_do_and_leaves_a_state_to_go_on_from(
+    recipe: Path, whole: RunFolder, tmp_path: Path
+):
+    out = tmp_path / "stopped"
+    process = start(recipe, out)
+    wait_for_step(process, out / "log.jsonl", 5)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert said.endswith("\ninterrupted: run the same command again to go on\n")
+    assert "Traceback" not in said
+    state = json.loads((out / "state" / "method-0.train" / "step.json").read_text())
+    assert state["step"] == len(steps(RunFolder(out)))
+    same(run(read(recipe), out), whole)
