@@ -282,9 +282,9 @@ def demo(
 ) -> None:
     """The main job on a real 135M model, offline, in minutes on two CPU cores.
 
-    Teaches SmolLM2-135M-Instruct 60 facts about 20 fictitious people (a slice of the embedded
-    world), makes it forget 8 of them by several methods, and compares each with a model that
-    never knew them.
+    Teaches SmolLM2-135M-Instruct three facts about each of 20 fictitious people (a slice of the
+    embedded world), makes it forget eight of the people by several methods, and compares each
+    with a model that was never taught them.
 
     Example: unteach demo --out runs/demo
     """

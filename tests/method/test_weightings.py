@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from tests.conftest import scores
+from unteach import recipe
 from unteach.method.objectives.likelihood import ascent, nll
 from unteach.method.objectives.preference import npo
 from unteach.method.weightings.confidence import confidence
 from unteach.method.weightings.spans import specific
-from unteach.train.term import Term, total
+from unteach.train.term import Term, from_recipe, total
 
 HALF, TENTH = log(0.5), log(0.1)
 
@@ -107,3 +108,27 @@ def test_a_hopeless_row_under_its_level_adds_exactly_nothing():
     """ln p = -80 a token: the gate is 0, and 0 x -160 = 0."""
     term = Term("t", "s", ascent, "token", level=0.25)
     assert total(term, scores([[-80.0, -80.0]])).item() == 0
+
+
+def test_a_term_of_a_recipe_is_its_functions_with_their_parameters_bound():
+    """p = 0.5 to the power 2 times ln 2: 0.25 x 0.6931 = 0.1733; the level is looked up."""
+    written = recipe.Term.model_validate(
+        {
+            "split": "forget",
+            "objective": "nll",
+            "weighting": {"name": "confidence", "power": "2e0"},
+            "coefficient": 3,
+            "down_to": "holdout",
+        }
+    )
+    term = from_recipe(written, {"holdout": 0.4})
+    assert (term.name, term.split, term.unit) == ("forget.nll.confidence", "forget", "token")
+    assert (term.coefficient, term.level, term.needs) == (3, 0.4, frozenset())
+    assert total(term, scores([[HALF]])).item() == pytest.approx(0.1733, abs=1e-4)
+    assert total(from_recipe(written, {"holdout": 0.6}), scores([[HALF]])).item() == 0
+
+
+def test_a_term_of_a_recipe_needs_what_its_functions_declare():
+    written = recipe.Term.model_validate({"split": "forget", "objective": "npo"})
+    term = from_recipe(written, {})
+    assert (term.unit, term.level, term.needs) == ("sequence", None, frozenset({"ref.logp"}))

@@ -56,10 +56,17 @@ class TestOpening:
         with open_run(tmp_path / "run", ground.recipe()) as folder:
             assert folder.recipe.is_file()
 
-    def test_another_recipe_is_refused(self, ground: Ground, tmp_path: Path):
-        """Even if the run was stopped before it noted anything but its recipe."""
+    def test_a_recipe_alone_is_a_run_that_never_began(self, ground: Ground, tmp_path: Path):
+        """Its data were refused, say; the mended recipe goes into the same folder."""
         with open_run(tmp_path / "run", ground.recipe()):
             pass
+        mended = ground.recipe(seed=1)
+        with open_run(tmp_path / "run", mended) as folder:
+            assert mended.digest() in folder.recipe.read_text()
+
+    def test_another_recipe_is_refused(self, ground: Ground, tmp_path: Path):
+        with open_run(tmp_path / "run", ground.recipe()) as folder:
+            folder.write_record(half="done")
         with (
             pytest.raises(OutputError) as refused,
             open_run(tmp_path / "run", ground.recipe(seed=1)),

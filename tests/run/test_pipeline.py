@@ -220,6 +220,16 @@ class TestStages:
         lines = [json.loads(line) for line in folder.log.read_text().splitlines()]
         assert set(lines[0]["terms"]) == {"forget_relearn.nll", "retain.nll"}
 
+    def test_an_epoch_is_a_pass_over_the_first_terms_split(
+        self, ground: Ground, tmp_path: Path, cache: Path
+    ):
+        """3 rows of forget: batches of 2 and 1 make 1.5 steps a pass; one of 8 makes 1."""
+        for batch, epochs, steps in ((2, 2, 3), (2, 3, 4), (8, 4, 4), (8, 0.1, 1)):
+            train = stage(steps=None, epochs=epochs, batch=batch)
+            recipe = ground.recipe(method=[train], audits=[{"name": "probability"}])
+            folder = run(recipe, tmp_path / f"{batch}-{epochs}")
+            assert folder.log.read_text().count("\n") == steps
+
     def test_two_training_stages_follow_each_other(
         self, ground: Ground, tmp_path: Path, cache: Path
     ):
@@ -290,6 +300,15 @@ class TestTeaching:
             ready = prepare(ground.recipe(teach=given), Path())
             teach.original(ready, Progress(quiet=True))
         assert len(trained) == 2
+
+    def test_an_epoch_is_a_pass_over_rows_that_are_fewer_than_a_batch(
+        self, ground: Ground, monkeypatch: pytest.MonkeyPatch
+    ):
+        """6 rows make one batch, so 4 epochs are 4 steps, and not 4 * 6 / 8 = 3."""
+        plans = note_plans(monkeypatch)
+        taught = {"epochs": 4, "batch": 8}
+        teach.original(prepare(ground.recipe(teach=taught), Path()), Progress(quiet=True))
+        assert plans[0].steps == 4
 
     def test_gold_never_saw_the_forget_rows(self, ground: Ground, monkeypatch: pytest.MonkeyPatch):
         plans = note_plans(monkeypatch)

@@ -20,7 +20,7 @@ from unteach.run.folder import RunFolder
 from unteach.run.pipeline import run
 from unteach.train import log
 
-STEPS = 120
+STEPS, LATER_STEPS = 120, 10
 COMMAND = [sys.executable, "-c", "from unteach.cli import main; main()"]
 NPO = {"split": "forget", "objective": "npo"}
 
@@ -30,7 +30,7 @@ def recipe(ground: Ground, tmp_path: Path) -> Path:
     """A run that saves its state after every step; its second stage needs a reference model."""
     method = [
         stage(ASCENT, KEEP, steps=STEPS, checkpoint_seconds=0, schedule="cosine"),
-        stage(NPO, KEEP, steps=10, checkpoint_seconds=0),
+        stage(NPO, KEEP, steps=LATER_STEPS, checkpoint_seconds=0),
     ]
     return ground.write(
         tmp_path / "recipe.yaml", method=method, audits=[{"name": "probability"}], teach=None
@@ -67,36 +67,51 @@ def steps(folder: RunFolder) -> list[tuple[str, int]]:
     return [(line["stage"], line["step"]) for line in lines]
 
 
-def same(stopped: RunFolder, whole: RunFolder) -> None:
+def same(
+    stopped: RunFolder, whole: RunFolder, expected: tuple[int, int] = (STEPS, LATER_STEPS)
+) -> None:
     assert (stopped.model / "model.safetensors").read_bytes() == (
         whole.model / "model.safetensors"
     ).read_bytes()
     assert steps(stopped) == steps(whole)
     assert steps(whole) == [
-        *(("method[0].train", n) for n in range(1, STEPS + 1)),
-        *(("method[1].train", n) for n in range(1, 11)),
+        (f"method[{at}].train", n) for at, last in enumerate(expected) for n in range(1, last + 1)
     ]
     assert stopped.findings.read_text() == whole.findings.read_text()
     assert stopped.report.is_file()
     assert not stopped.state.exists()
 
 
+@pytest.mark.parametrize("select", ["whole", {"name": "lora", "rank": 2, "dropout": 0.5}])
+@pytest.mark.parametrize(("at", "step"), [(0, 1), (0, 8), (1, 1), (1, 4)])
 def test_a_stop_between_two_states_repeats_the_steps_since_the_last(
-    recipe: Path, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ground: Ground,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    select: Any,
+    at: int,
+    step: int,
 ):
-    """It dies after the line of step 8 and before its state: step 8 is done, and logged, again."""
+    """It dies after the line of a step and before its state: the step is done, and logged, again."""
 
     def dies(path: Path, line: dict[str, Any]) -> None:
         append(path, line)
-        if line["step"] == 8:
+        if (line["stage"], line["step"]) == (f"method[{at}].train", step):
             raise MemoryError
 
     append = log.append
+    method = [
+        stage(ASCENT, KEEP, steps=9, checkpoint_seconds=0, select=select),
+        stage(NPO, {**KEEP, "objective": "kl"}, steps=5, checkpoint_seconds=0),
+    ]
+    recipe = ground.recipe(method=method, audits=[{"name": "probability"}], teach=None)
+    whole = run(recipe, tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr(log, "append", dies)
         with pytest.raises(MemoryError):
-            run(read(recipe), tmp_path / "stopped")
-    same(run(read(recipe), tmp_path / "stopped"), whole)
+            run(recipe, tmp_path / "stopped")
+    same(run(recipe, tmp_path / "stopped"), whole, (9, 5))
 
 
 @pytest.mark.slow

@@ -127,8 +127,11 @@ def load_embedder(device: str = "cpu") -> Embedder | Unavailable:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    from unteach.model.load import quiet
+
+    with quiet():
+        model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return Embedder(model.eval().to(device), tokenizer)
 
 

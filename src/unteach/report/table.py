@@ -194,12 +194,16 @@ def board(runs: Sequence[Run]) -> Board:
 
 
 def _identity(run: Run, role: Role) -> object:
-    """Equal for two runs whose models of that role are the same weights on the same data."""
+    """Equal for two runs whose models of that role are the same weights, measured on the same data.
+
+    Splits that no audit reads, such as what a method synthesised, do not count.
+    """
     record = run.record.models.get(role)
     if record is None or not record.key:
         return run.folder
+    read = {finding.split for finding in run.findings}
     return record.key, tuple(
-        (name, split.sha256) for name, split in sorted(run.record.splits.items())
+        (name, split.sha256) for name, split in sorted(run.record.splits.items()) if name in read
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def write_text(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-@contextmanager
+@contextlib.contextmanager
 def open_run(path: Path, recipe: Recipe, overwrite: bool = False) -> Iterator[RunFolder]:
     """A new run folder, or the unfinished one of the same recipe to go on with.
 
@@ -104,32 +104,28 @@ def open_run(path: Path, recipe: Recipe, overwrite: bool = False) -> Iterator[Ru
 
 
 def _claim(folder: RunFolder, recipe: Recipe, overwrite: bool) -> None:
-    text = f"# resolved recipe, digest {recipe.digest()}\n{recipe.to_yaml()}"
-    if folder.path.exists() and any(folder.path.iterdir()):
-        same = (
-            folder.recipe.exists() and recipe.digest() in folder.recipe.read_text().split("\n")[0]
-        )
+    first = f"# resolved recipe, digest {recipe.digest()}"
+    held = {path.name for path in folder.path.iterdir()} if folder.path.exists() else set()
+    same = folder.recipe.exists() and folder.recipe.read_text().split("\n")[0] == first
+    # a recipe alone is a run that was refused before it began: nothing is lost with it
+    if held - {folder.recipe.name}:
         if overwrite:
             _remove_run(folder)
         elif not same:
-            ours = _is_run(folder)
+            ours = folder.record.exists()
             what = "the run of another recipe" if ours else "files that are not a run"
             raise OutputError(
                 f"{folder.path}: the folder holds {what}. Choose another --out"
                 + (", or give --overwrite to replace it." if ours else ".")
             )
     folder.path.mkdir(parents=True, exist_ok=True)
-    if not folder.recipe.exists():
-        write_text(folder.recipe, text)
-
-
-def _is_run(folder: RunFolder) -> bool:
-    return folder.record.exists() or folder.recipe.exists()
+    if overwrite or not same:
+        write_text(folder.recipe, f"{first}\n{recipe.to_yaml()}")
 
 
 def _remove_run(folder: RunFolder) -> None:
     """Remove what a run wrote, and nothing else."""
-    if not _is_run(folder):
+    if not folder.record.exists() and not folder.recipe.exists():
         raise OutputError(
             f"{folder.path}: the folder holds files that are not a run; not overwritten."
         )
@@ -159,7 +155,7 @@ def _require_folder(path: Path) -> None:
         raise OutputError(f"{there}: this is a file. Choose a folder as --out.")
 
 
-@contextmanager
+@contextlib.contextmanager
 def whole_disk(path: Path) -> Iterator[None]:
     """A full disk is the user's to mend: one sentence, and what was written before stays."""
     try:
@@ -208,8 +204,18 @@ def require_space(path: Path, needed: int, what: str) -> None:
         )
 
 
-def process_memory() -> int:
-    """Largest resident size of this process so far, in bytes."""
+def forget_peak_memory() -> None:
+    """Start to watch the largest resident size afresh, where the system can (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """Largest resident size of this process in bytes, since `forget_peak_memory` or its start."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     import resource
     import sys
 

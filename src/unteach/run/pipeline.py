@@ -20,7 +20,7 @@ from unteach.model.load import Loaded, ModelPlace, load, locate, save
 from unteach.recipe import Recipe
 from unteach.run import teach
 from unteach.run.examine import Audited, examine, value
-from unteach.run.folder import RunFolder, open_run, process_memory, require_space
+from unteach.run.folder import RunFolder, forget_peak_memory, open_run, peak_memory, require_space
 from unteach.run.prepare import Prepared, prepare
 from unteach.run.progress import Progress
 from unteach.run.synthesize import add_splits, write_splits
@@ -54,6 +54,7 @@ def run(
         if folder.read_record().get("finished") and folder.findings.exists():
             progress.say(f"{out}: this run is finished; --overwrite does it again")
             return folder
+        forget_peak_memory()
         clock = _Clock(folder)
         ready = prepare(recipe, root)
         _require_same_start(folder, ready)
@@ -73,7 +74,7 @@ def run(
             models={n: {"name": p.name, "key": p.key} for n, p in models.items()},
             notes=[*ready.warnings, *_notes(recipe, found)],
             seconds=clock.total(),
-            peak_memory_bytes=process_memory(),
+            peak_memory_bytes=peak_memory(),
         )
         write_report([folder.path], folder.report)
         folder.write_record(finished=True)
@@ -118,7 +119,7 @@ def audit(
             models={n: {"name": p.name, "key": p.key} for n, p in models.items()},
             notes=[*ready.warnings, *_notes(audited, found)],
             seconds=clock.total(),
-            peak_memory_bytes=process_memory(),
+            peak_memory_bytes=peak_memory(),
         )
         write_report([folder.path], folder.report)
     return folder

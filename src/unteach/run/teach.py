@@ -75,7 +75,7 @@ def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[
         plan = Plan(
             terms=[Term("taught.nll", "taught", nll, "token")],
             rows={"taught": rows},
-            steps=-(-teach.epochs * len(rows) // teach.batch),
+            steps=-(-teach.epochs * len(rows) // min(teach.batch, len(rows))),
             batch=teach.batch,
             micro_batch=teach.batch,
             optimizer=partial(adamw, lr=teach.lr),

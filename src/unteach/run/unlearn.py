@@ -65,7 +65,8 @@ def train_stage(state: Unlearning, stage: recipes.Train, at: str, more_follow: b
     chosen = registry.check("optimizer", stage.optimizer.name, stage.optimizer.params, at)
     rule = registry.find("rule", stage.rule.name)
     ruled = registry.check("rule", stage.rule.name, stage.rule.params, at)
-    per_epoch = len(rows[terms[0].split]) / stage.batch
+    first = len(rows[terms[0].split])
+    per_epoch = first / min(stage.batch, first)
     steps = stage.steps or max(1, round((stage.epochs or 0) * per_epoch))
     plan = Plan(
         terms=terms,

@@ -12,13 +12,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
-from accelerate import Accelerator
+from accelerate import PartialState
+from accelerate.utils import reduce
 from torch import Tensor
 
 from unteach.data.batches import collate, rows_of_step
@@ -97,73 +98,73 @@ def train(
     Raises:
         KeyboardInterrupt: Ctrl-C, passed on once the step under way is done and saved.
     """
-    accelerator = Accelerator(
-        cpu=model.device.type == "cpu",
-        mixed_precision={"bfloat16": "bf16", "float16": "fp16"}.get(plan.dtype, "no"),
-    )
+    processes = PartialState(cpu=model.device.type == "cpu")
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = plan.optimizer(parameters)
-    base_rates = [group["lr"] for group in optimizer.param_groups]
-    resumed = checkpoint.load(model, optimizer) if checkpoint else None
-    step, elapsed = (resumed["step"], resumed["seconds"]) if resumed else (0, 0.0)
-    if resumed and resumed.get("stopped"):
-        return step
-    began = saved = time.perf_counter()
-    model.train()
+    with _in_float32(parameters):
+        optimizer = plan.optimizer(parameters)
+        base_rates = [group["lr"] for group in optimizer.param_groups]
+        pass_rows = len(plan.rows[plan.terms[0].split])
+        resumed = checkpoint.load(model, optimizer) if checkpoint else None
+        step, elapsed = (resumed["step"], resumed["seconds"]) if resumed else (0, 0.0)
+        if resumed and resumed.get("stopped"):
+            model.eval()
+            return step
+        began = saved = time.perf_counter()
+        model.train()
 
-    def save(**notes: Any) -> None:
-        if checkpoint and accelerator.is_main_process:
-            seconds = elapsed + time.perf_counter() - began
-            checkpoint.save(step, model, optimizer, {"seconds": seconds, **notes})
+        def save(**notes: Any) -> None:
+            if checkpoint and processes.is_main_process:
+                seconds = elapsed + time.perf_counter() - began
+                checkpoint.save(step, model, optimizer, {"seconds": seconds, **notes})
 
-    with torch.random.fork_rng(), _interrupt_between_steps() as interrupted:
-        while step < plan.steps:
-            torch.manual_seed(plan.seed * 1_000_003 + step)  # dropout, the same when resumed
-            started = time.perf_counter()
-            window = plan.window(step)
-            if not any(window.values()):  # all of this step's rows are left out
+        with torch.random.fork_rng(), _interrupt_between_steps() as interrupted:
+            while step < plan.steps:
+                torch.manual_seed(plan.seed * 1_000_003 + step)  # dropout, the same when resumed
+                started = time.perf_counter()
+                window = plan.window(step)
+                if not any(window.values()):  # all of this step's rows are left out
+                    step += 1
+                    continue
+                factor = schedule_factor(plan.schedule, plan.warmup, step, plan.steps)
+                for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
+                    group["lr"] = rate * factor
+                optimizer.zero_grad(set_to_none=True)
+                backward = _backward(model, plan, window, processes, parameters)
+                losses = plan.rule(plan.terms, parameters, backward)
+                norm = _clip(parameters, plan.max_grad_norm)
+                optimizer.step()
+                now = time.perf_counter()
                 step += 1
-                continue
-            factor = schedule_factor(plan.schedule, plan.warmup, step, plan.steps)
-            for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
-                group["lr"] = rate * factor
-            optimizer.zero_grad(set_to_none=True)
-            backward = _backward(model, plan, window, accelerator, parameters)
-            losses = plan.rule(plan.terms, parameters, backward)
-            norm = _clip(parameters, plan.max_grad_norm)
-            optimizer.step()
-            now = time.perf_counter()
-            step += 1
-            tokens = sum(len(plan.rows[s][i].ids) for s, rows in window.items() for i in rows)
-            line: dict[str, Any] = {
-                "step": step,
-                "steps": plan.steps,
-                "epoch": round(step * plan.batch / len(plan.rows[plan.terms[0].split]), 4),
-                "seconds": round(elapsed + now - began, 3),
-                "loss": sum(t.coefficient * v for t, v in zip(plan.terms, losses, strict=True)),
-                "terms": {t.name: v for t, v in zip(plan.terms, losses, strict=True)},
-                "lr": base_rates[0] * factor,
-                "grad_norm": norm,
-                "tokens_per_second": round(tokens / (now - started), 1),
-                "memory_bytes": _memory(model),
-            }
-            done = False
-            if plan.stop and (step % plan.stop.every == 0 or step == plan.steps):
-                done, line["levels"] = _reached(model, plan, plan.stop)
-            log(line)
-            if done:
-                break
-            if interrupted():
-                save()
-                raise KeyboardInterrupt
-            if step < plan.steps and time.perf_counter() - saved >= checkpoint_seconds:
-                save()
-                saved = time.perf_counter()
-    optimizer.zero_grad(set_to_none=True)
-    model.eval()
-    if keep_end:
-        save(stopped=True)
-    return step
+                tokens = sum(len(plan.rows[s][i].ids) for s, rows in window.items() for i in rows)
+                line: dict[str, Any] = {
+                    "step": step,
+                    "steps": plan.steps,
+                    "epoch": round(step * min(plan.batch / pass_rows, 1), 4),
+                    "seconds": round(elapsed + now - began, 3),
+                    "loss": sum(t.coefficient * v for t, v in zip(plan.terms, losses, strict=True)),
+                    "terms": {t.name: v for t, v in zip(plan.terms, losses, strict=True)},
+                    "lr": base_rates[0] * factor,
+                    "grad_norm": norm,
+                    "tokens_per_second": round(tokens / (now - started), 1),
+                    "memory_bytes": _memory(model),
+                }
+                done = False
+                if plan.stop and (step % plan.stop.every == 0 or step == plan.steps):
+                    done, line["levels"] = _reached(model, plan, plan.stop)
+                log(line)
+                if interrupted():
+                    save(stopped=done)
+                    raise KeyboardInterrupt
+                if done:
+                    break
+                if step < plan.steps and time.perf_counter() - saved >= checkpoint_seconds:
+                    save()
+                    saved = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        model.eval()
+        if keep_end:
+            save(stopped=True)
+        return step
 
 
 @contextmanager
@@ -184,7 +185,7 @@ def _backward(
     model: PreTrainedModel,
     plan: Plan,
     window: Mapping[str, Sequence[int]],
-    accelerator: Accelerator,
+    processes: PartialState,
     parameters: Sequence[Tensor],
 ) -> Callable[..., list[float]]:
     """`backward(*terms)`: add the terms' gradients to `.grad`, and return their values.
@@ -199,7 +200,7 @@ def _backward(
         for split, rows in window.items()
         for unit in ("token", "sequence")
     }
-    rank, world = accelerator.process_index, accelerator.num_processes
+    rank, world = processes.process_index, processes.num_processes
 
     def backward(*terms: Term) -> list[float]:
         values = torch.zeros(len(terms), device=model.device)
@@ -216,7 +217,7 @@ def _backward(
                 batch = collate(
                     [plan.rows[split][i] for i in part], part, pad=plan.pad, device=model.device
                 )
-                with accelerator.autocast():
+                with _autocast(model, plan.dtype):
                     scores = score(model, batch, needs)
                 if any(n.startswith("ref.") for n in needs):
                     assert plan.reference is not None
@@ -228,16 +229,39 @@ def _backward(
                 for k, _, value in parts:
                     values[k] += value.detach()
         if world > 1:
-            for p, earlier in zip(parameters, before, strict=True):
-                p.grad = accelerator.reduce(
-                    torch.zeros_like(p) if p.grad is None else p.grad, "sum"
-                )
-                if earlier is not None:
-                    p.grad += earlier
-            values = accelerator.reduce(values, "sum")
+            # a weight that nothing pulls has no gradient, which to momentum is not a gradient of 0
+            pulled = reduce(
+                torch.tensor([p.grad is not None for p in parameters]).to(values), "sum"
+            )
+            for p, earlier, num in zip(parameters, before, pulled.tolist(), strict=True):
+                if num:
+                    p.grad = reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
+                    p.grad += 0 if earlier is None else earlier
+                else:
+                    p.grad = earlier
+            values = reduce(values, "sum")
         return values.tolist()
 
     return backward
+
+
+@contextmanager
+def _in_float32(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Hold what is trained in float32: to most weights bfloat16 cannot add a step of 1e-5."""
+    before = [p.dtype for p in parameters]
+    for p in parameters:
+        p.data = p.data.float()
+    try:
+        yield
+    finally:
+        for p, dtype in zip(parameters, before, strict=True):
+            p.data = p.data.to(dtype)
+
+
+def _autocast(model: PreTrainedModel, dtype: str) -> AbstractContextManager[object]:
+    if dtype == "float32":
+        return nullcontext()
+    return torch.autocast(model.device.type, getattr(torch, dtype))
 
 
 def _clip(parameters: Sequence[Tensor], limit: float | None) -> float:
@@ -246,12 +270,11 @@ def _clip(parameters: Sequence[Tensor], limit: float | None) -> float:
 
 
 def _reached(model: PreTrainedModel, plan: Plan, stop: Stop) -> tuple[bool, dict[str, float]]:
-    levels = {stop.split: mean_probability(model, plan.rows[stop.split])}
+    splits = [stop.split] if stop.kept is None else [stop.split, stop.kept]
+    with _autocast(model, plan.dtype):
+        levels = {split: mean_probability(model, plan.rows[split]) for split in splits}
     low = levels[stop.split] <= stop.level
-    if stop.kept is not None:
-        levels[stop.kept] = mean_probability(model, plan.rows[stop.kept])
-        low = low and levels[stop.kept] >= stop.floor
-    return low, levels
+    return low and (stop.kept is None or levels[stop.kept] >= stop.floor), levels
 
 
 def _memory(model: PreTrainedModel) -> int:

