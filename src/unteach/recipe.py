@@ -155,7 +155,7 @@ class Term(_Part):
     """split x objective x weighting x coefficient.
 
     `down_to` stops pushing a row once the probability of its answer is at that level: a number, or
-    the name of a split whose mean probability under the original model is the level (`holdout`:
+    the name of a split whose mean probability, as the stage begins, is the level (`holdout`:
     people never taught), or `gold`: the gold model's mean on this term's split.
     """
 

@@ -96,7 +96,7 @@ def test_pairs_must_pair(nli_folder):
 def test_a_missing_nli_model_gives_its_reason(tmp_path):
     missing = load_nli(str(tmp_path / "nothing"))
     assert isinstance(missing, Unavailable)
-    assert "cannot be loaded" in missing.reason
+    assert "is not on this machine" in missing.reason
     assert "\n" not in missing.reason
 
 

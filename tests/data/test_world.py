@@ -272,7 +272,6 @@ def test_neutral_paragraphs_are_free_of_the_world():
     assert all(40 <= len(e.answer.split()) <= 70 for e in world()["neutral"])
 
 
-
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -17,7 +17,7 @@ from unteach.run.folder import (
     RunFolder,
     free_bytes,
     open_run,
-    process_memory,
+    peak_memory,
     require_new,
     require_space,
     whole_disk,
@@ -242,4 +242,4 @@ class TestWriting:
 
 def test_memory_is_in_bytes():
     """A Python process with torch takes more than 10 MB, and less than a terabyte."""
-    assert 1e7 < process_memory() < 1e12
+    assert 1e7 < peak_memory() < 1e12

@@ -140,13 +140,11 @@ def load_nli(name: str = NLI_MODEL, device: str = "cpu") -> Nli | Unavailable:
 
     Nothing is downloaded: an audit must not depend on whether a network answers today.
     """
-    from huggingface_hub import try_to_load_from_cache
-
     absent = Unavailable(
         f"the NLI model '{name}' is not on this machine: `hf download {name}` fetches it once"
     )
     # asked first, because transformers looks for an adapter on the hub even when told not to
-    if not Path(name).is_dir() and not isinstance(try_to_load_from_cache(name, "config.json"), str):
+    if not Path(name).is_dir() and not _is_cached(name):
         return absent
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -165,6 +163,17 @@ def load_nli(name: str = NLI_MODEL, device: str = "cpu") -> Nli | Unavailable:
             f"the model '{name}' has no label 'contradiction' but {labels}: name an NLI model"
         )
     return Nli(model.eval().to(device), tokenizer, label)
+
+
+def _is_cached(name: str) -> bool:
+    """Whether the hub's local cache holds the model."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except HFValidationError:  # a path, and not a hub id
+        return False
 
 
 def _contradiction_label(names: dict[Any, str]) -> int | None:

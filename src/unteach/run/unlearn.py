@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -58,7 +59,7 @@ def train_stage(state: Unlearning, stage: recipes.Train, at: str, more_follow: b
         needs,
         model,
         rows,
-        copy=lambda: load(state.loaded.place, ready.options).model.requires_grad_(False),
+        copy=lambda: deepcopy(model).requires_grad_(False),
         has_adapter=bool(entry.facts["adapter"]),
     )
     optimizer = registry.find("optimizer", stage.optimizer.name)
