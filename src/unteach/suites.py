@@ -24,7 +24,7 @@ STANDARD: tuple[Named, ...] = (
     *_over("probability", "forget", "forget_paraphrased", "forget_reversed"),
     *_over("probability", "retain", "retain_paraphrased", "neighbours", "same_answer"),
     *_over("probability", "holdout", "world"),
-    *_over("truth_ratio", "forget", "retain"),
+    *_over("truth_ratio", "forget"),
     *_over("extraction_strength", "forget", "retain"),
     *_over("exact_memorization", "forget", "retain"),
     *_over("accuracy", "forget", "forget_paraphrased", "retain"),

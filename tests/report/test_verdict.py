@@ -243,3 +243,13 @@ def test_level(value: float, forgotten_is: str, expected: str) -> None:
     gold = Finding.model_validate(finding(value=0.15, low=0.12, high=0.18))
     measured = Finding.model_validate(finding(value=value))
     assert level(measured, gold, forgotten_is) == expected  # type: ignore[arg-type]
+
+
+def test_a_truth_ratio_of_chance_is_no_leak() -> None:
+    """Gold 0.36 [0.28, 0.47], measured 0.49: above the interval, yet wrong answers are likelier."""
+    gold = Finding.model_validate(finding(value=0.36, low=0.28, high=0.47))
+    even = Finding.model_validate(finding(value=0.49))
+    better = Finding.model_validate(finding(value=0.52))
+    assert level(even, gold, "low") == "above"
+    assert level(even, gold, "low", chance=0.5) == "at"
+    assert level(better, gold, "low", chance=0.5) == "above"

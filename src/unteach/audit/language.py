@@ -7,7 +7,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from unteach.audit.text import is_degenerate, repetition
@@ -40,6 +40,7 @@ def _tokenizer() -> NLTKWordTokenizer:
     return NLTKWordTokenizer()
 
 
+@lru_cache(maxsize=8192)
 def brunet(text: str) -> float:
     """Brunet's index N ** (V ** -0.165) of N tokens of V types; lower is richer, 1000 if empty.
 
@@ -49,6 +50,7 @@ def brunet(text: str) -> float:
     return len(tokens) ** (len(set(tokens)) ** -0.165) if tokens else 1000.0
 
 
+@lru_cache(maxsize=8192)
 def honore(text: str) -> float:
     """Honore's statistic 100 ln N / (1.1 - U/V), U types seen once; higher is richer.
 
@@ -100,6 +102,7 @@ def robust_linguistic_score(perplexities: Sequence[float], texts: Sequence[str])
     return statistics.harmonic_mean([fluency, statistics.fmean(map(variety, texts))])
 
 
+@lru_cache(maxsize=8192)
 def variety(text: str) -> float:
     """1 - the share of repeated 3-grams; 0 for empty or degenerate text."""
     return 0.0 if is_degenerate(text) else 1 - repetition(text)

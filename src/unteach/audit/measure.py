@@ -14,7 +14,7 @@ from transformers import DynamicCache
 
 from unteach.data.batches import by_length, collate, shared_prefix
 from unteach.data.render import Encoding
-from unteach.model.scores import can_share_prefix, scored_logits
+from unteach.model.scores import can_share_prefix, scored_logits, shared_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -172,17 +172,14 @@ def _greedy(
     if not can_share_prefix(model):
         return [_greedy_plain(model, p, max_tokens, ends) for p in prompts]
     device = model.device
-    longest = max(map(len, prompts))
-    ids = torch.zeros((len(prompts), longest), dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for i, prompt in enumerate(prompts):  # on the left, so that all rows continue at one column
-        ids[i, longest - len(prompt) :] = torch.tensor(prompt)
-        mask[i, longest - len(prompt) :] = 1
-    ids, mask = ids.to(device), mask.to(device)
-    cache = DynamicCache(config=model.config)
+    shared = _num_shared(prompts)
+    cache = shared_cache(model, torch.tensor([prompts[0][:shared]], device=device), len(prompts))
+    if cache is None:
+        cache, shared = DynamicCache(config=model.config), 0
+    ids, mask = _left_padded([prompt[shared:] for prompt in prompts], shared, device)
     answers: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     for _ in range(max_tokens):
         logits = model(
             input_ids=ids,
@@ -207,6 +204,29 @@ def _greedy(
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
         positions = positions[:, -1:] + 1
     return answers
+
+
+def _num_shared(prompts: Sequence[Sequence[int]]) -> int:
+    """Tokens that all prompts start with, leaving each its last one."""
+    limit = min(map(len, prompts)) - 1
+    columns = zip(*(prompt[:limit] for prompt in prompts), strict=True)
+    return next((i for i, column in enumerate(columns) if len(set(column)) > 1), limit)
+
+
+def _left_padded(
+    rows: Sequence[Sequence[int]], before: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Ids [B, L] padded on the left, so that all rows go on at one column, and their mask.
+
+    The mask [B, before + L] covers the `before` tokens that the cache holds already.
+    """
+    longest = max(map(len, rows))
+    ids = torch.zeros((len(rows), longest), dtype=torch.long)
+    mask = torch.ones((len(rows), before + longest), dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, longest - len(row) :] = torch.tensor(row)
+        mask[i, before : before + longest - len(row)] = 0
+    return ids.to(device), mask.to(device)
 
 
 def _greedy_plain(

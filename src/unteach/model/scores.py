@@ -113,7 +113,7 @@ def scored_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor,
     rows, tokens = scored.nonzero(as_tuple=True)
     columns = tokens - batch.start[rows]
     targets = batch.input_ids[rows, tokens]
-    cache = _shared_cache(model, batch)
+    cache = shared_cache(model, batch.input_ids[:1, : batch.prefix], len(batch.index))
     used = 0 if cache is None else batch.prefix
     with _only_positions(model, rows, tokens - 1 - used) as narrowed:
         logits = model(
@@ -141,16 +141,19 @@ def can_share_prefix(model: PreTrainedModel) -> bool:
 _WITHOUT_PLAIN_CACHE = frozenset({"mamba", "mamba2", "rwkv", "jamba", "falcon_mamba", "xlnet"})
 
 
-def _shared_cache(model: PreTrainedModel, batch: Batch) -> DynamicCache | None:
-    rows = len(batch.index)
-    if rows < 2 or batch.prefix < SHORTEST_SHARED_PREFIX or not can_share_prefix(model):
+def shared_cache(model: PreTrainedModel, prefix: Tensor, rows: int) -> DynamicCache | None:
+    """Keys and values of tokens [1, P] that all rows start with, a copy a row.
+
+    None where sharing saves nothing or the architecture cannot: then the rows are passed whole.
+    """
+    length = prefix.shape[1]
+    if rows < 2 or length < SHORTEST_SHARED_PREFIX or not can_share_prefix(model):
         return None
     cache = DynamicCache(config=model.config)
-    prefix = batch.input_ids[:1, : batch.prefix]
-    last = torch.tensor([batch.prefix - 1], device=prefix.device)
+    last = torch.tensor([length - 1], device=prefix.device)
     with _only_positions(model, torch.zeros_like(last), last):
         model(input_ids=prefix, past_key_values=cache, use_cache=True)
-    if cache.get_seq_length() != batch.prefix:
+    if cache.get_seq_length() != length:
         return None  # an architecture without a cache, or with one of its own
     cache.batch_repeat_interleave(rows)
     return cache

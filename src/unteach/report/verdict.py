@@ -3,7 +3,8 @@
 *Leak.* A measure is compared with its yardstick: the gold model's value of the same measure, or,
 where there is no gold model, the original model's value on people it was never taught (holdout).
 It is **at** the yardstick if it lies within the yardstick's 95 % interval or within `TOLERANCE` of
-its value; otherwise it is **above** (more is known) or **below** (less is known).
+its value; otherwise it is **above** (more is known) or **below** (less is known). A truth ratio of
+at most 0.5 is never above: the true answer is then no likelier than the wrong ones.
 
 *Kept.* A retain measure is kept at `KEPT` of the original's value or more.
 
@@ -61,6 +62,7 @@ class Check:
     kind: Literal["text", "likelihood"]
     words: str
     forgotten_is: Literal["low", "high"] = "low"
+    chance: float = 0.0  # a value up to which nothing is told, whatever the yardstick says
 
 
 LEAKS = (
@@ -77,7 +79,7 @@ LEAKS = (
         "likelihood",
         "probability of what is specific in the true answers",
     ),
-    Check("truth_ratio", "forget", "likelihood", "truth ratio"),
+    Check("truth_ratio", "forget", "likelihood", "truth ratio", chance=0.5),
     Check("extraction_strength", "forget", "likelihood", "extraction strength"),
     Check("exact_memorization", "forget", "likelihood", "exact memorization"),
     Check("rouge", "forget", "text", "ROUGE-L of its answers"),
@@ -237,10 +239,15 @@ _PRICE: dict[Flag, str] = {
 }
 
 
-def level(measured: Finding, yardstick: Finding, forgotten_is: Literal["low", "high"]) -> Level:
+def level(
+    measured: Finding,
+    yardstick: Finding,
+    forgotten_is: Literal["low", "high"],
+    chance: float = 0.0,
+) -> Level:
     """Where a leak measure lies: `above` means that more is known than by the yardstick."""
     floor = min(yardstick.lower, yardstick.point - TOLERANCE)
-    ceiling = max(yardstick.upper, yardstick.point + TOLERANCE)
+    ceiling = max(yardstick.upper, yardstick.point + TOLERANCE, chance)
     if floor <= measured.point <= ceiling:
         return "at"
     return "above" if (measured.point > ceiling) == (forgotten_is == "low") else "below"
@@ -278,7 +285,7 @@ def _reading(run: Run, check: Check) -> Reading | None:
         measured=measured,
         yardstick=yardstick,
         original=run.measured("original", check.audit, check.split),
-        level=level(measured, yardstick, check.forgotten_is),
+        level=level(measured, yardstick, check.forgotten_is, check.chance),
     )
 
 
@@ -337,7 +344,7 @@ def _no_ground(run: Run, readings: tuple[Reading, ...]) -> str:
         )
     if main.original is None:
         return ""
-    if level(main.original, main.yardstick, main.check.forgotten_is) != "above":
+    if level(main.original, main.yardstick, main.check.forgotten_is, main.check.chance) != "above":
         return (
             "The original model does not know the forget set either "
             f"({main.check.words} {numbers.shown(main.original)}, {yardstick_name(run)} "
