@@ -274,7 +274,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="the folder for runs and report.html")] = Path(
         "runs/demo"
     ),
-    methods: Annotated[str, typer.Option("--methods")] = "ga,npo,relearn,unteach",
+    methods: Annotated[str, typer.Option("--methods")] = "ga,relearn,unteach",
     changes: Set = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
