@@ -23,7 +23,7 @@ from unteach.run.folder import RunFolder, write_text
 from unteach.run.prepare import Prepared
 from unteach.run.progress import Progress
 
-ANSWER_SPLITS = ("forget", "forget_paraphrased", "retain", "world")
+ANSWER_SPLITS = ("forget", "retain")
 
 
 @dataclass(frozen=True)
