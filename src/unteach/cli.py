@@ -78,7 +78,6 @@ def run(
     name = Path(recipe_name).stem
     _prepare()
     from unteach.run.pipeline import run as start
-    from unteach.run.pipeline import write_report
 
     folder = start(
         chosen,
@@ -86,10 +85,9 @@ def run(
         root=recipe.folder_of(recipe_name),
         name=name,
         overwrite=overwrite,
+        redact=redact,
         progress=_progress(quiet),
     )
-    if redact:
-        write_report([folder.path], folder.report, redact=True)
     _results([folder.path], folder.report, as_json)
 
 
@@ -197,7 +195,6 @@ def audit(
             chosen = chosen.model_copy(update={"model": original})
     _prepare()
     from unteach.run.pipeline import audit as start
-    from unteach.run.pipeline import write_report
 
     folder = start(
         chosen,
@@ -206,10 +203,9 @@ def audit(
         original=original,
         root=recipe.folder_of(recipe_name) if recipe_name else Path(),
         overwrite=overwrite,
+        redact=redact,
         progress=_progress(quiet),
     )
-    if redact:
-        write_report([folder.path], folder.report, redact=True)
     _results([folder.path], folder.report, as_json)
 
 
@@ -253,7 +249,6 @@ def compare(
     numbers = _seeds(seeds)
     _prepare()
     from unteach.run.compare import compare_methods
-    from unteach.run.pipeline import write_report
 
     made = compare_methods(
         names,
@@ -261,12 +256,10 @@ def compare(
         overrides=changes or [],
         seeds=numbers,
         overwrite=overwrite,
+        redact=redact,
         progress=_progress(quiet),
     )
-    folders = [folder.path for folder in made.runs]
-    if redact:
-        write_report(folders, made.report, redact=True)
-    _results(folders, made.report, as_json, layout)
+    _results([folder.path for folder in made.runs], made.report, as_json, layout)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,16 @@ def test_all_recipes_are_checked_before_the_first_runs(
     with pytest.raises(RecipeError, match="no such file"):
         compare_methods([*recipes, "nope"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_redacted_no_page_quotes_what_was_forgotten(
+    recipes: list[str], tmp_path: Path, cache: Path, finished: bool
+):
+    if finished:
+        compare_methods(recipes, tmp_path / "out")
+    made = compare_methods(recipes, tmp_path / "out", redact=True)
+    row = json.loads((made.runs[0].data / "forget.jsonl").read_text().splitlines()[0])
+    for page in (made.report, *(folder.report for folder in made.runs)):
+        assert row["prompt"] not in page.read_text()
+        assert "redacted" in page.read_text()

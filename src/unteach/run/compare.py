@@ -28,6 +28,7 @@ def compare_methods(
     seeds: Sequence[int] = (),
     keep_models: Sequence[str] | None = None,
     overwrite: bool = False,
+    redact: bool = False,
     title: str | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -35,7 +36,8 @@ def compare_methods(
 
     All recipes are read and checked before the first one starts. Methods share the taught models
     and every measurement of them. With `seeds` each method runs once a seed, into `<name>-<seed>`.
-    `keep_models` names the methods whose weights are kept; by default all are.
+    `keep_models` names the methods whose weights are kept; by default all are. With `redact` every
+    page hides the text of the forget splits, those of the single runs too.
 
     Raises:
         UserError: as `run`.
@@ -53,11 +55,17 @@ def compare_methods(
     for number, (label, recipe, root) in enumerate(plans, start=1):
         progress.say(f"[{number}/{len(plans)}] {recipe.title or label}")
         folder = run(
-            recipe, out / label, root=root, name=label, overwrite=overwrite, progress=progress
+            recipe,
+            out / label,
+            root=root,
+            name=label,
+            overwrite=overwrite,
+            redact=redact,
+            progress=progress,
         )
         progress.say(f"[{number}/{len(plans)}] done in {clock(folder.read_record()['seconds'])}")
         done.append(folder)
     report = out / "report.html"
     with whole_disk(out):
-        write_report([folder.path for folder in done], report, title=title)
+        write_report([folder.path for folder in done], report, redact=redact, title=title)
     return Comparison(tuple(done), report)

@@ -8,12 +8,12 @@ import importlib.metadata
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import unteach
-from unteach.data.examples import digest
+from unteach.data.examples import Splits, digest
 from unteach.errors import OutputError, RecipeError
 from unteach.model import fingerprint
 from unteach.model.load import Loaded, ModelPlace, load, locate, save
@@ -38,11 +38,13 @@ def run(
     root: Path = Path(),
     name: str = "",
     overwrite: bool = False,
+    redact: bool = False,
     progress: Progress | None = None,
 ) -> RunFolder:
     """Data -> method -> model -> audit -> report, into `out`; goes on where a killed run stopped.
 
-    Relative paths of the recipe's data are looked for under `root`.
+    Relative paths of the recipe's data are looked for under `root`. With `redact` the report hides
+    the text of the forget splits, that of a run which was finished before too.
 
     Raises:
         UserError: what the user can put right: see the errors of each part.
@@ -53,6 +55,8 @@ def run(
     with open_run(out, recipe, overwrite) as folder:
         if folder.read_record().get("finished") and folder.findings.exists():
             progress.say(f"{out}: this run is finished; --overwrite does it again")
+            if redact:
+                write_report([folder.path], folder.report, redact=True)
             return folder
         forget_peak_memory()
         clock = _Clock(folder)
@@ -68,15 +72,7 @@ def run(
         unlearned, splits, held = _unlearn(ready, original, gold, folder, clock, progress)
         models = {"original": original, "unlearned": unlearned}
         models |= {"gold": gold} if gold else {}
-        with clock("audit"):
-            found = examine(ready, splits, models, folder, progress, held)
-        folder.write_record(
-            models={n: {"name": p.name, "key": p.key} for n, p in models.items()},
-            notes=[*ready.warnings, *_notes(recipe, found)],
-            seconds=clock.total(),
-            peak_memory_bytes=peak_memory(),
-        )
-        write_report([folder.path], folder.report)
+        _conclude(ready, splits, models, folder, clock, progress, held, redact)
         folder.write_record(finished=True)
         shutil.rmtree(folder.state, ignore_errors=True)
     return folder
@@ -90,6 +86,7 @@ def audit(
     original: str | None = None,
     root: Path = Path(),
     overwrite: bool = False,
+    redact: bool = False,
     progress: Progress | None = None,
 ) -> RunFolder:
     """Audit a model that anyone unlearned, by the recipe's data, teaching, gold model and audits.
@@ -113,16 +110,30 @@ def audit(
         # without an original there is only the model itself, and nothing to compare it with
         models = {"original": start} if start.key != unlearned.key else {}
         models |= {"unlearned": unlearned} | ({"gold": gold} if gold else {})
-        with clock("audit"):
-            found = examine(ready, ready.splits, models, folder, progress, {})
-        folder.write_record(
-            models={n: {"name": p.name, "key": p.key} for n, p in models.items()},
-            notes=[*ready.warnings, *_notes(audited, found)],
-            seconds=clock.total(),
-            peak_memory_bytes=peak_memory(),
-        )
-        write_report([folder.path], folder.report)
+        _conclude(ready, ready.splits, models, folder, clock, progress, {}, redact)
     return folder
+
+
+def _conclude(
+    ready: Prepared,
+    splits: Splits,
+    models: Mapping[str, ModelPlace],
+    folder: RunFolder,
+    clock: _Clock,
+    progress: Progress,
+    held: Mapping[str, Loaded],
+    redact: bool,
+) -> None:
+    """Audit the models, complete the record and write the report."""
+    with clock("audit"):
+        found = examine(ready, splits, models, folder, progress, held)
+    folder.write_record(
+        models={n: {"name": p.name, "key": p.key} for n, p in models.items()},
+        notes=[*ready.warnings, *_notes(ready.recipe, found)],
+        seconds=clock.total(),
+        peak_memory_bytes=peak_memory(),
+    )
+    write_report([folder.path], folder.report, redact=redact)
 
 
 def write_report(
@@ -157,7 +168,7 @@ def _unlearn(
         return place, splits, {}
     loaded = load(original, ready.options)
     weights = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
-    # a checkpoint holds the weights and two moments, twice while it is replaced; then the model
+    # the model beside one it replaces; a checkpoint takes more, and stops the run if it cannot
     require_space(folder.path, 2 * weights, "the unlearned model with its state")
     state = Unlearning(
         ready, folder, progress, loaded, gold, {k: list(v) for k, v in ready.splits.items()}, {}
