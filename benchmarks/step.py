@@ -33,7 +33,7 @@ def main() -> None:
     from torch.nn import functional as F
 
     from unteach.data.batches import collate
-    from unteach.data.benchmarks import world
+    from unteach.data.benchmarks.world import world
     from unteach.data.render import Renderer, encode_all
     from unteach.model.load import LoadOptions, load, locate
     from unteach.model.scores import score

@@ -10,14 +10,27 @@ import numpy as np
 import pytest
 
 from tests.conftest import loaded
-from unteach.audit.evidence import KINDS, Evidence
+from unteach.audit.evidence import Evidence
+from unteach.audit.kinds import OTHERS, TABLES
 from unteach.audit.measure import Tokens, measure_tokens
 from unteach.data.examples import Example, Splits
 from unteach.data.render import Renderer
 from unteach.model.load import Loaded
 
-ADA = Example("Who wrote the first program?", "Ada Byron.", wrong=("Bo Olin.", "Cy Marsh."), id="a")
-BEA = Example("Who owns the mill?", "Bea Holt owns it.", wrong=("Di Lund owns it.",), id="b")
+ADA = Example(
+    "Who wrote the first program?",
+    "Ada Byron.",
+    wrong=("Bo Olin.", "Cy Marsh."),
+    rephrased=("It was Ada.",),
+    id="a",
+)
+BEA = Example(
+    "Who owns the mill?",
+    "Bea Holt owns it.",
+    wrong=("Di Lund owns it.",),
+    rephrased=("Bea.",),
+    id="b",
+)
 CAL = Example("Who rows the boat?", "Cal Fenn.", id="c")
 RAIN = Example("", "Rain fell on the roofs all night.", id="rain")
 SPLITS: Splits = {
@@ -54,7 +67,7 @@ def again(ev: Evidence, **changes: object) -> Evidence:
     def refuse() -> Loaded:
         raise AssertionError("a model was loaded")
 
-    return replace(ev, _held={}, **{"load": refuse, **changes})  # type: ignore[arg-type]
+    return replace(ev, **{"load": refuse, **changes})  # type: ignore[arg-type]
 
 
 def equal(a: Tokens, b: Tokens) -> bool:
@@ -91,15 +104,18 @@ def test_a_row_of_two_splits_is_scored_once(ev: Evidence, passes: list[int]):
 
 
 def test_together_or_alone_gives_the_same(ev: Evidence, tmp_path: Path):
-    alone = replace(ev, store=tmp_path / "other", _held={})
+    alone = replace(ev, store=tmp_path / "other")
     ev.measure(["forget.tokens", "retain.tokens", "neutral.tokens"])
     for split in SPLITS:
         assert ev.tokens(split).logp == pytest.approx(alone.tokens(split).logp, abs=1e-5)
 
 
+READS = {"recalled": "forget.recalled(retain, 1)", "samples": "forget.samples(2, 0.5)"}
+
+
 def test_everything_is_read_back_without_a_model(ev: Evidence):
-    first = replace(ev, judge=ev)
-    reads = [f"forget.{kind}" for kind in KINDS]
+    first = replace(ev, base=ev)
+    reads = [READS.get(kind, f"forget.{kind}") for kind in [*TABLES, *OTHERS] if kind != "harness"]
     first.measure(reads)
     second = again(first)
     second.measure(reads)
@@ -108,7 +124,9 @@ def test_everything_is_read_back_without_a_model(ev: Evidence):
     assert equal(second.tokens("forget"), first.tokens("forget"))
     assert equal(second.wrong("forget"), first.wrong("forget"))
     assert all(path.is_file() for path in second.files())
-    assert len(second.files()) == len(KINDS)
+    assert second.samples("forget", 2, 0.5) == first.samples("forget", 2, 0.5)
+    assert equal(second.recalled("forget", "retain", 1), first.recalled("forget", "retain", 1))
+    assert len(second.files()) == len(reads)
 
 
 def test_what_is_not_on_disk_needs_the_model(ev: Evidence):
@@ -147,9 +165,9 @@ def test_the_name_of_a_split_is_not_in_its_key(ev: Evidence):
 
 def test_fluency_is_the_judges_perplexity(ev: Evidence, tiny: Loaded):
     """1 / p of the greedy answer; an empty answer has none."""
-    judged = replace(ev, judge=ev)
+    judged = replace(ev, base=ev)
     texts = judged.texts("forget")
-    judged._held["forget.texts"] = [texts[0], ""]
+    judged._texts["forget.texts(48)"] = [texts[0], ""]
     found = judged.fluency("forget")
     row = ev.renderer.encode(ADA, texts[0])
     expected = 1 / measure_tokens(tiny.model, [row]).probability()[0]
@@ -158,11 +176,11 @@ def test_fluency_is_the_judges_perplexity(ev: Evidence, tiny: Loaded):
 
 
 def test_another_judge_is_another_fluency(ev: Evidence):
-    judged = replace(ev, judge=ev)
+    judged = replace(ev, base=ev)
     judged.fluency("forget")
     stranger = again(ev, key="another judge")
     with pytest.raises(AssertionError, match="a model was loaded"):
-        again(judged, judge=stranger).fluency("forget")
+        again(judged, base=stranger).fluency("forget")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +192,17 @@ def test_another_judge_is_another_fluency(ev: Evidence):
         ),
         ("retain.wrong", "the split 'retain' has rows without wrong answers."),
         ("neutral.texts", "the split 'neutral' holds texts, not questions that can be answered."),
-        ("forget.fluency", "no base model is at hand to judge the fluency of answers."),
+        ("forget.fluency", "no base model is at hand to compare with."),
+        (
+            "gold.forget.tokens",
+            "there is no gold model to compare with. Name one that was retrained without the forget "
+            "split, as gold: in the recipe or with --retrained.",
+        ),
+        ("retain.rephrased", "the split 'retain' has rows without the answer in other words."),
+        (
+            "forget.recalled(holdout, 4)",
+            "no split is named 'holdout'. This run has: forget, neutral, retain.",
+        ),
     ],
 )
 def test_why_something_cannot_be_read(ev: Evidence, read: str, reason: str):
@@ -196,7 +224,7 @@ def test_progress_says_what_is_measured(ev: Evidence):
     told = replace(ev, progress=lambda what, done, total: said.append((what, done, total)))
     told.tokens("forget")
     told.texts("forget")
-    assert said == [("original: forget", 2, 2), ("original: forget, answers", 2, 2)]
+    assert said == [("original: forget, tokens", 2, 2), ("original: forget, answers", 2, 2)]
 
 
 def test_an_unknown_kind_is_the_authors_mistake(ev: Evidence):
@@ -207,4 +235,63 @@ def test_an_unknown_kind_is_the_authors_mistake(ev: Evidence):
 def test_the_file_says_what_it_holds(ev: Evidence):
     ev.tokens("forget")
     with np.load(ev.files()[0]) as file:
-        assert str(file["about"]) == '{"model": "key", "what": "tokens", "split": "forget"}'
+        assert str(file["about"]) == '{"model": "key", "what": "forget.tokens"}'
+
+
+def test_a_shorter_answer_is_the_beginning_of_a_longer_one(ev: Evidence, passes: list[int]):
+    ev.measure(["forget.texts(3)", "forget.texts(9)"])
+    count = len(passes)
+    assert count > 0
+    long, short = ev._held["forget.texts(9)"], ev._held["forget.texts(3)"]
+    assert short == [ids[:3] for ids in long]
+    ev.texts("forget", 3)
+    assert len(passes) == count
+    assert ev.answers("forget") == ev.texts("forget", 9)
+
+
+def test_samples_differ_and_are_drawn_again_alike(ev: Evidence, tmp_path: Path):
+    first = ev.samples("forget", 4, 1.0)
+    assert [len(one) for one in first] == [4, 4]
+    assert len(set(first[0])) > 1
+    elsewhere = replace(ev, store=tmp_path / "other")
+    assert elsewhere.samples("forget", 4, 1.0) == first
+
+
+def test_recalled_answers_come_after_examples(ev: Evidence):
+    """The answer's tokens are the same; what comes before them is not."""
+    shown = ev.recalled("forget", "retain", 2)
+    assert np.array_equal(shown.offsets, ev.tokens("forget").offsets)
+    assert not np.allclose(shown.logp, ev.tokens("forget").logp)
+
+
+def test_texts_are_recalled_after_texts(ev: Evidence):
+    shown, alone = ev.recalled("neutral", "neutral", 1), ev.tokens("neutral")
+    assert len(shown.logp) == len(alone.logp)
+    assert not np.allclose(shown.logp, alone.logp)
+
+
+def test_gradients_are_of_every_row_and_leave_nothing(ev: Evidence, tiny: Loaded):
+    found = ev.gradnorm("forget")
+    assert (found > 0).all()
+    assert all(p.grad is None for p in tiny.model.parameters())
+
+
+def test_another_model_is_read_by_its_name(ev: Evidence):
+    gold = replace(ev, name="gold", key="gold")
+    ours = replace(ev, peers={"gold": gold})
+    assert ours.missing(["gold.forget.tokens"]) is None
+    assert ours.of("gold") is gold
+
+
+def test_a_model_known_by_its_files_alone(ev: Evidence, tmp_path: Path):
+    ev.measure(["forget.tokens"])
+    (tmp_path / "run" / "evidence").mkdir(parents=True)
+    for path in ev.files():
+        path.rename(tmp_path / "run" / "evidence" / f"unlearned-{path.name}")
+    kept = replace(ev, load=None, also=(tmp_path / "run" / "evidence",), store=tmp_path / "new")
+    assert kept.missing(["forget.tokens"]) is None
+    assert len(kept.tokens("forget")) == 2
+    assert kept.missing(["forget.texts(9)"]) == (
+        f"{tmp_path / 'run'} did not measure forget.texts(9) on these rows. Audit it again with the "
+        "same audits, or name the model itself."
+    )

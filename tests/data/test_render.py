@@ -104,18 +104,43 @@ def test_prompt_ids_are_what_is_given():
         assert renderer.prompt_ids(ADA) == encoding.ids[: encoding.start]
 
 
-def test_turns_or_a_system_message_without_a_template_are_refused():
-    turns = Example("Who?", "Ada.", history=(("user", "Hi"),), where="f.jsonl:3", id="x")
+def test_a_system_message_without_a_template_is_refused():
+    turns = Example("Who?", "Ada.", history=(("system", "Hi"),), where="f.jsonl:3", id="x")
     sentence = (
-        "need a chat template, which this model's tokenizer has not. Use a chat model, or single "
-        "questions with prompt and answer columns."
+        "needs a chat template, which this model's tokenizer has not. Use a chat model, or leave it "
+        "out."
     )
     with pytest.raises(DataError) as raised:
         Renderer(PLAIN).encode(turns)
-    assert str(raised.value) == f"f.jsonl:3: earlier chat turns {sentence}"
+    assert str(raised.value) == f"f.jsonl:3: a system message {sentence}"
     with pytest.raises(DataError) as raised:
         Renderer(PLAIN, system="Be kind.").encode(ADA)
     assert str(raised.value) == f"ada: data.system {sentence}"
+
+
+def test_earlier_turns_without_a_template_are_examples_before_the_question():
+    shown = Example("Who?", "Ada.", history=(("user", "Where?"), ("assistant", "Arles.")))
+    ids = Renderer(PLAIN).prompt_ids(shown)
+    assert (
+        PLAIN.decode(ids, skip_special_tokens=True)
+        == "Question: Where?\nAnswer: Arles.\n\nQuestion: Who?\nAnswer: "
+    )
+
+
+@pytest.mark.parametrize("tokenizer", [PLAIN, CHAT])
+def test_a_text_that_goes_on_has_no_template_and_no_end(tokenizer):
+    row = Renderer(tokenizer).encode(Example("Once upon", " a time.", continues=True))
+    assert tokenizer.decode(row.ids[: row.start], skip_special_tokens=True) == "Once upon"
+    assert tokenizer.decode(row.ids[row.start :]) == " a time."
+    assert row.num_end == 0
+
+
+@pytest.mark.parametrize("tokenizer", [PLAIN, CHAT])
+def test_the_tokens_that_close_a_turn_are_counted(tokenizer):
+    row = Renderer(tokenizer).encode(ADA)
+    scored = row.ids[row.start :]
+    assert row.num_end >= 1
+    assert tokenizer.decode(scored[: len(scored) - row.num_end]) == ADA.answer
 
 
 @pytest.mark.parametrize("tokenizer", [PLAIN, CHAT])

@@ -16,7 +16,10 @@ from accelerate import PartialState
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import encoded, loaded, people
+from unteach.audit.gradients import gradient_norms
+from unteach.audit.measure import measure_tokens
 from unteach.data.examples import Example
+from unteach.data.render import Renderer
 from unteach.method.objectives.likelihood import ascent, nll
 from unteach.method.objectives.preference import npo
 from unteach.method.rules.projection import protect
@@ -24,6 +27,7 @@ from unteach.method.rules.robust import dro
 from unteach.method.rules.step import Step
 from unteach.method.rules.sum import weighted_sum
 from unteach.method.rules.zeroth import zeroth_order
+from unteach.model.generate import continue_ids
 from unteach.model.reference import SecondCopy, choose
 from unteach.train.checkpoint import Checkpoint
 from unteach.train.look import Stop
@@ -90,7 +94,33 @@ def run(folder: Path, end: Path, state: Path) -> None:
         assert PartialState().num_processes == int(os.environ.get("WORLD_SIZE", "1"))
         found |= {f"{name}.{n}": p.detach().clone() for n, p in start.model.named_parameters()}
         found[f"{name}.loss"] = torch.tensor([line["loss"] for line in lines])
-    save_file(found, end)
+    save_file(found | measured(folder), end)
+
+
+def measured(folder: Path) -> dict[str, torch.Tensor]:
+    """What audits read, of rows of which the two processes share one question's three answers."""
+    start = loaded(folder)
+    renderer = Renderer(start.tokenizer)
+    rows = [renderer.encode(e) for e in people(5)]
+    rows += [renderer.encode(people(1)[0], wrong) for wrong in ("Nobody.", "In the far north.")]
+    tokens = measure_tokens(start.model, rows, tokens=120)
+    prompts = [renderer.prompt_ids(e) for e in people(5)]
+    found = {"measured.logp": torch.from_numpy(tokens.logp)}
+    found["measured.entropy"] = torch.from_numpy(tokens.entropy)
+    found["measured.gradnorm"] = torch.tensor(gradient_norms(start.model, rows[:3]))
+    for name, temperature in (("greedy", 0.0), ("sampled", 1.0)):
+        seed = torch.Generator().manual_seed(3)
+        written = continue_ids(
+            start.model,
+            start.tokenizer,
+            prompts,
+            max_tokens=6,
+            size=2,
+            temperature=temperature,
+            generator=seed,
+        )
+        found[f"measured.{name}"] = torch.tensor([t for ids in written for t in [*ids, -1]])
+    return found
 
 
 def free_port() -> int:
@@ -141,6 +171,16 @@ def test_two_processes_end_where_one_does(ends, name: str):
     for n in names:
         assert torch.equal(first[n], second[n]), n
         assert torch.allclose(first[n], one[n], atol=1e-6 if not n.endswith("loss") else 1e-5), n
+
+
+def test_two_processes_measure_what_one_does(ends):
+    """Each scores and writes its share; both then hold all of it."""
+    one, first, second = ends
+    names = [n for n in one if n.startswith("measured.")]
+    assert len(names) == 5
+    for n in names:
+        assert torch.equal(first[n], second[n]), n
+        assert torch.allclose(first[n].double(), one[n].double(), atol=1e-4), n
 
 
 def test_a_step_in_which_every_row_is_at_its_level_has_no_loss(ends):

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from unteach.audit.measure import Tokens, cheaper, measure_tokens
+from unteach.audit.kinds import MAX_NEW_TOKENS, OTHERS, TABLES, Read, missing, parse
+from unteach.audit.measure import Tokens, measure_tokens
 from unteach.data.examples import Example, Splits, digest
-from unteach.data.render import Renderer
+from unteach.data.render import Encoding, Renderer
 from unteach.model.fingerprint import key_of
-from unteach.model.generate import continue_texts
+from unteach.model.generate import as_text, continue_ids
 from unteach.model.load import Loaded
 
-VERSION = 2
-KINDS = ("tokens", "wrong", "texts", "fluency")
-MAX_NEW_TOKENS = 48
+VERSION = 3
+SEED = 20261
+"""Seed of sampled answers: the same for every model, so that they can be compared."""
 
 
 @dataclass
 class Evidence:
     """Measurements of one model on the splits of a run, made when first read and kept on disk.
 
-    `load` gives the model; it is called only when something is not in `store` yet. `judge` scores
-    generated answers under the model before it was taught anything (ReLearn's perplexity).
+    `load` gives the model; it is called only when something is not in `store` yet. Where it is None
+    there is no model, only what `also`, folders of an earlier run, holds of it. `peers` are the
+    evidence of all models of the run by name, this one's among them; `base` is that of the model
+    before it was taught anything.
     """
 
     name: str
@@ -36,11 +40,15 @@ class Evidence:
     splits: Splits
     renderer: Renderer
     store: Path
-    load: Callable[[], Loaded]
-    judge: Evidence | None = None
+    load: Callable[[], Loaded] | None
+    base: Evidence | None = None
+    peers: Mapping[str, Evidence] = field(default_factory=dict)
+    also: tuple[Path, ...] = ()
+    engine: Literal["transformers", "vllm"] = "transformers"
     tools: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str, int, int], None] = lambda what, done, total: None
-    _held: dict[str, Any] = field(default_factory=dict, repr=False)
+    _held: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    _texts: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
 
     def examples(self, split: str) -> Sequence[Example]:
         return self.splits[split]
@@ -51,127 +59,133 @@ class Evidence:
 
     def tokens(self, split: str) -> Tokens:
         """The answers' tokens under this model, one row an example."""
-        return self._get(f"{split}.tokens", lambda: self._measure_tokens(split))
+        return self._get(f"{split}.tokens")
 
     def wrong(self, split: str) -> Tokens:
         """The wrong answers' tokens; example i's come before example i + 1's."""
-        return self._get(f"{split}.wrong", lambda: self._measure_wrong(split))
+        return self._get(f"{split}.wrong")
 
-    def texts(self, split: str) -> list[str]:
+    def rephrased(self, split: str) -> Tokens:
+        """The tokens of the true answers in other words, likewise."""
+        return self._get(f"{split}.rephrased")
+
+    def recalled(self, split: str, shown: str, shots: int) -> Tokens:
+        """The answers' tokens after the first `shots` examples of the split `shown`."""
+        return self._get(f"{split}.recalled({shown}, {shots})")
+
+    def texts(self, split: str, max_tokens: int = MAX_NEW_TOKENS) -> list[str]:
         """The greedy answer to each question."""
-        return self._get(f"{split}.texts", lambda: self._measure_texts(split))
+        name = f"{split}.texts({max_tokens})"
+        if name not in self._texts:
+            tokenizer = self.renderer.tokenizer
+            self._texts[name] = [as_text(tokenizer, ids) for ids in self._get(name)]
+        return self._texts[name]
 
-    def fluency(self, split: str) -> NDArray[np.float64]:
-        """[n] perplexity of each greedy answer under the judge; NaN for an empty answer."""
-        return self._get(f"{split}.fluency", lambda: self._measure_fluency(split))
+    def samples(
+        self, split: str, number: int, temperature: float, max_tokens: int | None = None
+    ) -> list[list[str]]:
+        """`number` sampled answers to each question."""
+        last = f", {max_tokens}" if max_tokens else ""
+        return self._get(f"{split}.samples({number}, {temperature}{last})")
+
+    def fluency(self, split: str, max_tokens: int = MAX_NEW_TOKENS) -> NDArray[np.float64]:
+        """[n] perplexity of each greedy answer under the base model; NaN for an empty answer."""
+        return np.array(self._get(f"{split}.fluency({max_tokens})"), dtype=np.float64)
+
+    def gradnorm(self, split: str) -> NDArray[np.float64]:
+        """[n] size of the gradient of each answer's loss; see `gradient_norms`."""
+        return np.array(self._get(f"{split}.gradnorm"), dtype=np.float64)
+
+    def harness(self, task: str, limit: int, shots: int) -> dict[str, Any]:
+        """The result of a task of lm-eval's."""
+        return self._get(f"{task}.harness({limit}, {shots})")
+
+    def of(self, model: str) -> Evidence:
+        """The evidence of the `gold` model or of the `base`; `missing` has said if there is none."""
+        found = self.base if model == "base" else self.peers.get(model)
+        assert found is not None, f"there is no model '{model}'"
+        return found
 
     def missing(self, reads: Iterable[str]) -> str | None:
         """Why these cannot be read, or None if they can; decided without a model."""
-        for read in reads:
-            split, _, kind = read.rpartition(".")
-            assert kind in KINDS, f"an audit reads '{read}'"
-            if split not in self.splits:
-                have = ", ".join(sorted(self.splits))
-                return f"no split is named '{split}'. This run has: {have}."
-            if kind == "wrong" and not all(e.wrong for e in self.splits[split]):
-                return f"the split '{split}' has rows without wrong answers."
-            if kind in ("texts", "fluency") and any(e.is_text for e in self.splits[split]):
-                return f"the split '{split}' holds texts, not questions that can be answered."
-            if kind == "fluency" and self.judge is None:
-                return "no base model is at hand to judge the fluency of answers."
+        for read in map(parse, reads):
+            if read.model == "gold" and "gold" not in self.peers:
+                return (
+                    "there is no gold model to compare with. Name one that was retrained without the "
+                    "forget split, as gold: in the recipe or with --retrained."
+                )
+            if (read.model == "base" or read.kind == "fluency") and self.base is None:
+                return "no base model is at hand to compare with."
+            owner = self.of(read.model) if read.model else self
+            reason = missing(owner, read) or owner.unkept(read)
+            if reason:
+                return reason
         return None
 
-    def measure(self, reads: Iterable[str]) -> None:
-        """Measure all that is named, so that what follows runs no model."""
-        asked = [r.rpartition(".")[::2] for r in sorted(set(reads))]
-        self._measure_all_tokens([split for split, kind in asked if kind == "tokens"])
-        for kind in KINDS:
-            for split in (s for s, k in asked if k == kind):
-                getattr(self, kind)(split)
+    def unkept(self, read: Read) -> str | None:
+        """Why a model that is known by an earlier run's evidence alone cannot give this."""
+        if self.load is not None or self._found(read):
+            return None
+        return (
+            f"{self.also[0].parent} did not measure {read.name} on these rows. Audit it again with "
+            "the same audits, or name the model itself."
+        )
 
-    def has(self, read: str) -> bool:
-        """Whether it was measured in this run."""
-        return read in self._held
+    def measure(self, reads: Iterable[str]) -> None:
+        """Measure what is read of this model itself, so that what follows runs no model."""
+        asked = [r for r in map(parse, sorted(set(reads))) if not r.model]
+        self._measure_tables([r for r in asked if r.kind in TABLES])
+        kinds = [*TABLES, *OTHERS]
+        # longest answers first: a shorter one is the beginning of a longer one
+        for read in sorted(asked, key=lambda r: (kinds.index(r.kind), _negated(r))):
+            self._get(read.name)
+
+    def answers(self, split: str) -> list[str] | None:
+        """The greedy answers that this run read, the longest if there are several; None if none."""
+        lengths = [
+            r.arguments[0] for r in map(parse, self._held) if r.name.startswith(f"{split}.texts(")
+        ]
+        return self.texts(split, max(lengths)) if lengths else None
 
     def files(self) -> list[Path]:
         """The files that hold what was read in this run."""
-        parts = [name.rpartition(".") for name in self._held]
-        return [self._path(split, kind) for split, _, kind in parts]
+        paths = (self._found(parse(name)) for name in self._held)
+        return [path for path in paths if path is not None]
 
-    def _get(self, name: str, make: Callable[[], Any]) -> Any:
-        if name not in self._held:
-            split, _, kind = name.rpartition(".")
-            path = self._path(split, kind)
-            if not path.exists():
-                _write(path, kind, make(), self._about(split, kind))
-            self._held[name] = _read(path, kind)
-        return self._held[name]
+    def model(self) -> Loaded:
+        """The model, for what is not measured yet."""
+        assert self.load is not None, "`missing` says so before"
+        return self.load()
 
-    def _path(self, split: str, kind: str) -> Path:
-        judge = self.judge.key if kind == "fluency" and self.judge else ""
-        key = key_of(
-            VERSION,
-            self.key,
-            digest(self.splits[split]),
-            self.renderer.key,
-            kind,
-            MAX_NEW_TOKENS,
-            judge,
+    def score(self, rows: Sequence[Encoding], what: str) -> Tokens:
+        """The tokens of any rows under this model; they are not kept."""
+        return measure_tokens(self.model().model, rows, self.counter(what, len(rows)))
+
+    def write(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_tokens: int,
+        what: str,
+        temperature: float = 0.0,
+    ) -> list[list[int]]:
+        """What this model writes after each prompt: token ids; drawn at a temperature above 0."""
+        loaded = self.model()
+        if self.engine == "vllm":
+            from unteach.model import vllm
+
+            return vllm.continue_ids(loaded, prompts, max_tokens, temperature, SEED)
+        return continue_ids(
+            loaded.model,
+            loaded.tokenizer,
+            prompts,
+            max_tokens,
+            self.counter(what, len(prompts)),
+            temperature=temperature,
+            generator=torch.Generator().manual_seed(SEED) if temperature else None,
         )
-        return self.store / f"{key}.npz"
 
-    def _about(self, split: str, kind: str) -> dict[str, str]:
-        return {"model": self.key, "what": kind, "split": split}
-
-    def _measure_tokens(self, split: str) -> Tokens:
-        examples = self.splits[split]
-        rows = [self.renderer.encode(e) for e in examples]
-        return measure_tokens(self.load().model, rows, progress=self._counter(split, len(rows)))
-
-    def _measure_all_tokens(self, splits: Sequence[str]) -> None:
-        """All splits in one pass: a row that several splits hold is scored once."""
-        absent = [s for s in splits if not self._path(s, "tokens").exists()]
-        if len(absent) < 2:
-            return
-        encoded = {s: [self.renderer.encode(e) for e in self.splits[s]] for s in absent}
-        rows = list(dict.fromkeys(row for split in absent for row in encoded[split]))
-        number = {row: i for i, row in enumerate(rows)}
-        table = measure_tokens(
-            self.load().model, rows, progress=self._counter("answers scored", len(rows))
-        )
-        for split in absent:
-            part = table.take([number[row] for row in encoded[split]])
-            _write(self._path(split, "tokens"), "tokens", part, self._about(split, "tokens"))
-
-    def _measure_wrong(self, split: str) -> Tokens:
-        examples = self.splits[split]
-        rows = [self.renderer.encode(e, wrong) for e in examples for wrong in e.wrong]
-        ends = np.cumsum([len(e.wrong) for e in examples])
-        questions = [
-            list(range(end - len(e.wrong), end)) for e, end in zip(examples, ends, strict=True)
-        ]
-        counter = self._counter(f"{split}, wrong answers", len(rows))
-        return measure_tokens(self.load().model, rows, cheaper(rows, questions), counter)
-
-    def _measure_texts(self, split: str) -> list[str]:
-        loaded = self.load()
-        prompts = [self.renderer.prompt_ids(e) for e in self.splits[split]]
-        counter = self._counter(f"{split}, answers", len(prompts))
-        return continue_texts(loaded.model, loaded.tokenizer, prompts, MAX_NEW_TOKENS, counter)
-
-    def _measure_fluency(self, split: str) -> NDArray[np.float64]:
-        assert self.judge is not None
-        texts, examples = self.texts(split), self.splits[split]
-        full = [i for i, text in enumerate(texts) if text]
-        found = np.full(len(texts), np.nan)
-        if full:
-            rows = [self.renderer.encode(examples[i], texts[i]) for i in full]
-            counter = self._counter(f"{split}, fluency", len(rows))
-            tokens = measure_tokens(self.judge.load().model, rows, progress=counter)
-            found[full] = 1 / tokens.probability()
-        return found
-
-    def _counter(self, what: str, total: int) -> Callable[[int], None]:
+    def counter(self, what: str, total: int) -> Callable[[int], None]:
+        """A function that is told how many more rows are done."""
         done = 0
 
         def count(more: int) -> None:
@@ -181,26 +195,95 @@ class Evidence:
 
         return count
 
+    def _get(self, name: str) -> Any:
+        read = parse(name)
+        if read.name not in self._held:
+            path = self._found(read)
+            if path is None:
+                path = self._path(read)
+                _write(path, read, self._measured(read), self._about(read))
+            self._held[read.name] = _read(path, read)
+        return self._held[read.name]
 
-def _write(path: Path, kind: str, value: Any, about: dict[str, str]) -> None:
+    def _measured(self, read: Read) -> Any:
+        if read.kind in TABLES:
+            return self.score(self._rows(read), f"{read.split}, {read.kind}")
+        if read.kind == "texts" and (longer := self._longer(read)) is not None:
+            return [ids[: read.arguments[0]] for ids in longer]
+        return OTHERS[read.kind](self, read.split, *read.arguments)
+
+    def _longer(self, read: Read) -> list[list[int]] | None:
+        """Greedy answers of the same split that were cut off later, if this run read some."""
+        for held, ids in self._held.items():
+            other = parse(held)
+            if (other.split, other.kind) == (
+                read.split,
+                "texts",
+            ) and other.arguments > read.arguments:
+                return ids
+        return None
+
+    def _measure_tables(self, reads: Sequence[Read]) -> None:
+        """All tables in one pass: a row that several of them hold is scored once."""
+        absent = [read for read in reads if self._found(read) is None]
+        if len(absent) < 2:
+            return
+        encoded = {read: self._rows(read) for read in absent}
+        rows = list(dict.fromkeys(row for part in encoded.values() for row in part))
+        number = {row: i for i, row in enumerate(rows)}
+        table = self.score(rows, "answers scored")
+        for read, part in encoded.items():
+            own = table.take([number[row] for row in part])
+            _write(self._path(read), read, own, self._about(read))
+
+    def _rows(self, read: Read) -> list[Encoding]:
+        return TABLES[read.kind](self, read.split, *read.arguments)
+
+    def _found(self, read: Read) -> Path | None:
+        """The file that holds it, of this cache or of an earlier run."""
+        path = self._path(read)
+        if path.exists():
+            return path
+        kept = (next(folder.glob(f"*{path.name}"), None) for folder in self.also)
+        return next((found for found in kept if found), None)
+
+    def _path(self, read: Read) -> Path:
+        return self.store / f"{key_of(*self._key(read))}.npz"
+
+    def _key(self, read: Read) -> tuple[Any, ...]:
+        """All that decides the numbers: a change of any of it is another file."""
+        how: tuple[Any, ...] = ()
+        if read.kind == "harness":
+            from unteach.audit.harness import version
+
+            return VERSION, self.key, read.name, version()
+        if read.kind in ("texts", "samples", "fluency"):
+            how = (SEED, self.engine, self.base.key if read.kind == "fluency" and self.base else "")
+        elif read.kind == "recalled":
+            how = (digest(self.splits[read.arguments[0]]),)
+        rows = digest(self.splits[read.split])
+        return VERSION, self.key, rows, self.renderer.key, read.kind, read.arguments, how
+
+    def _about(self, read: Read) -> dict[str, str]:
+        return {"model": self.key, "what": read.name}
+
+
+def _negated(read: Read) -> tuple[float, ...]:
+    return tuple(-a for a in read.arguments if isinstance(a, int | float))
+
+
+def _write(path: Path, read: Read, value: Any, about: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
-    if kind in ("tokens", "wrong"):
-        arrays |= asdict(value)
-    elif kind == "texts":
-        arrays["texts"] = np.array(json.dumps(value))
-    else:
-        arrays["values"] = value
+    arrays |= asdict(value) if read.kind in TABLES else {"json": np.array(json.dumps(value))}
     unfinished = path.with_name(path.name + ".unfinished")
     with unfinished.open("wb") as file:
         np.savez_compressed(file, **arrays)
     unfinished.replace(path)
 
 
-def _read(path: Path, kind: str) -> Any:
+def _read(path: Path, read: Read) -> Any:
     with np.load(path, allow_pickle=False) as file:
-        if kind in ("tokens", "wrong"):
+        if read.kind in TABLES:
             return Tokens(**{name: file[name] for name in file.files if name != "about"})
-        if kind == "texts":
-            return json.loads(str(file["texts"]))
-        return file["values"]
+        return json.loads(str(file["json"]))

@@ -15,7 +15,8 @@ class Example:
     """One question with its answer, or one text (then `prompt` is empty and `answer` is the text).
 
     Only the answer is scored. `group` is the person or document it belongs to: the unit by which
-    intervals are resampled. `history` holds earlier chat turns as (role, content).
+    intervals are resampled. `history` holds earlier chat turns as (role, content). With `continues`
+    the prompt is no question but the beginning of a text, and `answer` is how it goes on.
     """
 
     prompt: str
@@ -26,6 +27,8 @@ class Example:
     group: str = ""
     attribute: str = ""  # which fact it is: birthplace, employer, ...
     history: tuple[tuple[str, str], ...] = ()
+    rephrased: tuple[str, ...] = ()  # the true answer in other words
+    continues: bool = False
     where: str = ""  # file:line it was read from
 
     @property
@@ -47,7 +50,7 @@ def from_row(row: Mapping[str, Any]) -> Example:
     """The inverse of `to_row`."""
     known = {f.name for f in fields(Example)}
     values = {k: v for k, v in row.items() if k in known}
-    for name in ("wrong", "entities"):
+    for name in ("wrong", "rephrased", "entities"):
         values[name] = tuple(values.get(name, ()))
     values["history"] = tuple((role, content) for role, content in values.get("history", ()))
     return Example(**values)

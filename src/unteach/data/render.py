@@ -1,9 +1,9 @@
 r"""Example -> token ids, and which of them are scored.
 
 The chat template is applied when the tokenizer has one; else a question is written
-`Question: ...\\nAnswer: ...`. What is scored is the answer with its end-of-turn token, or every
-token but the first of a text. Prompt and answer are tokenised apart, so that the boundary is where
-generation would meet it.
+`Question: ...\\nAnswer: ...`, after earlier turns written likewise. What is scored is the answer with
+its end-of-turn token, or every token but the first of a text. Prompt and answer are tokenised
+apart, so that the boundary is where generation would meet it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ class Encoding:
     """`ids[start:]` are scored; `ids[:start]` are what the model is given.
 
     `specific` marks the scored tokens that carry what is specific in the answer (the example's
-    entities: a name, a number); all of them where nothing is known to be specific.
+    entities: a name, a number); all of them where nothing is known to be specific. The last
+    `num_end` tokens close the turn and are no part of the answer itself.
     """
 
     ids: tuple[int, ...]
     start: int
     specific: tuple[bool, ...]
+    num_end: int = 0
 
     @property
     def num_scored(self) -> int:
@@ -53,7 +55,7 @@ class Renderer:
         """The example, or its prompt with another answer.
 
         Raises:
-            DataError: the example has earlier chat turns and the tokenizer has no chat template.
+            DataError: a system message meets a tokenizer without chat template.
         """
         given = answer is None
         answer = example.answer if answer is None else answer
@@ -62,13 +64,15 @@ class Renderer:
             ids, marks = self._marked(answer, wanted, special=True)
             return Encoding(ids, 1, _or_all(marks[1:]))
         prompt = self.prompt_ids(example)
-        ids, marks = self._marked(answer + self._end(example, answer), wanted)
-        return Encoding((*prompt, *ids), len(prompt), _or_all(marks))
+        end = "" if example.continues else self._end(example, answer)
+        ids, marks = self._marked(answer + end, wanted)
+        num_end = len(self._ids(end)) if end else 0
+        return Encoding((*prompt, *ids), len(prompt), _or_all(marks), num_end)
 
     def prompt_ids(self, example: Example) -> tuple[int, ...]:
         """What the model is given before it answers."""
-        if example.is_text:
-            return tuple(self._ids("", special=True))
+        if example.is_text or example.continues:
+            return tuple(self._ids(example.prompt, special=True))
         text = self._prompt(example)
         return tuple(self._ids(text, special=self.tokenizer.chat_template is None))
 
@@ -91,14 +95,14 @@ class Renderer:
 
     def _prompt(self, example: Example) -> str:
         if self.tokenizer.chat_template is None:
-            if example.history or self.system is not None:
-                what = "earlier chat turns" if example.history else "data.system"
+            if self.system is not None or any(role == "system" for role, _ in example.history):
+                what = "data.system" if self.system is not None else "a system message"
                 raise DataError(
-                    f"{example.where or example.id}: {what} need a chat template, which this "
-                    "model's tokenizer has not. Use a chat model, or single questions with "
-                    "prompt and answer columns."
+                    f"{example.where or example.id}: {what} needs a chat template, which this "
+                    "model's tokenizer has not. Use a chat model, or leave it out."
                 )
-            return f"Question: {example.prompt}\nAnswer: "
+            turns = [*example.history, ("user", example.prompt)]
+            return "".join(_plain_turn(role, content) for role, content in turns) + "Answer: "
         return self.tokenizer.apply_chat_template(
             self._turns(example), add_generation_prompt=True, tokenize=False
         )
@@ -142,6 +146,11 @@ class Renderer:
 
     def _ids(self, text: str, special: bool = False) -> list[int]:
         return self.tokenizer(text, add_special_tokens=special)["input_ids"]
+
+
+def _plain_turn(role: str, content: str) -> str:
+    """A turn for models without a chat template; earlier questions and answers are examples."""
+    return f"Question: {content}\n" if role == "user" else f"Answer: {content}\n\n"
 
 
 def _or_all(marks: list[bool]) -> tuple[bool, ...]:

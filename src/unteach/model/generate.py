@@ -12,6 +12,9 @@ from torch import Tensor
 from transformers import DynamicCache, LogitsProcessorList
 
 from unteach.data.batches import by_length
+from unteach.model.forks import left_padded, num_shared
+from unteach.model.memory import run_in_batches
+from unteach.model.processes import gathered, own_share
 from unteach.model.scores import can_share_prefix, shared_cache
 
 if TYPE_CHECKING:
@@ -29,13 +32,36 @@ def continue_texts(
     prompts: Sequence[Sequence[int]],
     max_tokens: int = 48,
     progress: Progress = lambda done: None,
-    size: int = 32,
+    size: int | None = None,
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> list[str]:
-    """One continuation of every prompt: greedy at a temperature of 0, else drawn at random.
+    """One continuation of every prompt, as text; see `continue_ids`."""
+    written = continue_ids(
+        model, tokenizer, prompts, max_tokens, progress, size, temperature, generator
+    )
+    return [as_text(tokenizer, ids) for ids in written]
 
-    Prompts of like length share a batch; rows that are finished leave it.
+
+def as_text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """What was written, without special tokens and outer spaces."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+
+def continue_ids(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int = 48,
+    progress: Progress = lambda done: None,
+    size: int | None = None,
+    temperature: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> list[list[int]]:
+    """The token ids of one continuation of every prompt, without the token that ends it.
+
+    Greedy at a temperature of 0, else drawn at random. Prompts of like length share a batch; rows
+    that are finished leave it. A batch that does not fit in memory is halved.
 
     A drawn text depends on the model, the temperature, one number taken from `generator`, its
     prompt, and how many times the same prompt came before. It does not depend on the other
@@ -48,15 +74,23 @@ def continue_texts(
         assert generator is not None, "drawing at random takes a generator"
         pick = _drawn(prompts, max_tokens, temperature, generator)
     ends = _end_ids(model, tokenizer)
-    texts = [""] * len(prompts)
-    for index in by_length(prompts, size):
+    found: dict[int, list[int]] = {}
+
+    def run(index: Sequence[int]) -> None:
         answers = _continued(
             model, [list(prompts[i]) for i in index], index, max_tokens, ends, pick
         )
-        for i, ids in zip(index, answers, strict=True):
-            texts[i] = tokenizer.decode(ids, skip_special_tokens=True).strip()
+        found.update(zip(index, answers, strict=True))
         progress(len(index))
-    return texts
+
+    size = size or (32 if model.device.type == "cpu" else 256)
+    run_in_batches(
+        own_share(by_length(prompts, size)),
+        lambda index: len(index) * (max(len(prompts[i]) for i in index) + max_tokens),
+        run,
+    )
+    every = gathered(found)
+    return [every[i] for i in range(len(prompts))]
 
 
 def _most_likely(logits: Tensor, numbers: Sequence[int], step: int) -> Tensor:
@@ -118,11 +152,11 @@ def _continued(
         pairs = zip(prompts, numbers, strict=True)
         return [_continued_plain(model, p, number, max_tokens, ends, pick) for p, number in pairs]
     device = model.device
-    shared = _num_shared(prompts)
+    shared = num_shared(prompts)
     cache = shared_cache(model, torch.tensor([prompts[0][:shared]], device=device), len(prompts))
     if cache is None:
         cache, shared = DynamicCache(config=model.config), 0
-    ids, mask = _left_padded([prompt[shared:] for prompt in prompts], shared, device)
+    ids, mask = left_padded([prompt[shared:] for prompt in prompts], shared, device)
     answers: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
@@ -150,29 +184,6 @@ def _continued(
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
         positions = positions[:, -1:] + 1
     return answers
-
-
-def _num_shared(prompts: Sequence[Sequence[int]]) -> int:
-    """Tokens that all prompts start with, leaving each its last one."""
-    limit = min(map(len, prompts)) - 1
-    columns = zip(*(prompt[:limit] for prompt in prompts), strict=True)
-    return next((i for i, column in enumerate(columns) if len(set(column)) > 1), limit)
-
-
-def _left_padded(
-    rows: Sequence[Sequence[int]], before: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Ids [B, L] padded on the left, so that all rows go on at one column, and their mask.
-
-    The mask [B, before + L] covers the `before` tokens that the cache holds already.
-    """
-    longest = max(map(len, rows))
-    ids = torch.zeros((len(rows), longest), dtype=torch.long)
-    mask = torch.ones((len(rows), before + longest), dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids[i, longest - len(row) :] = torch.tensor(row)
-        mask[i, before : before + longest - len(row)] = 0
-    return ids.to(device), mask.to(device)
 
 
 def _continued_plain(

@@ -185,7 +185,7 @@ def scored_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor,
     targets = batch.input_ids[rows, tokens]
     cache = shared_cache(model, batch.input_ids[:1, : batch.prefix], len(batch.index))
     used = 0 if cache is None else batch.prefix
-    with _only_positions(model, rows, tokens - 1 - used) as narrowed:
+    with only_positions(model, rows, tokens - 1 - used) as narrowed:
         logits = model(
             input_ids=batch.input_ids[:, used:],
             attention_mask=batch.attention_mask,
@@ -221,7 +221,7 @@ def shared_cache(model: PreTrainedModel, prefix: Tensor, rows: int) -> DynamicCa
         return None
     cache = DynamicCache(config=model.config)
     last = torch.tensor([length - 1], device=prefix.device)
-    with _only_positions(model, torch.zeros_like(last), last):
+    with only_positions(model, torch.zeros_like(last), last):
         model(input_ids=prefix, past_key_values=cache, use_cache=True)
     if cache.get_seq_length() != length:
         return None  # an architecture without a cache, or with one of its own
@@ -230,7 +230,7 @@ def shared_cache(model: PreTrainedModel, prefix: Tensor, rows: int) -> DynamicCa
 
 
 @contextmanager
-def _only_positions(model: PreTrainedModel, rows: Tensor, columns: Tensor) -> Iterator[bool]:
+def only_positions(model: PreTrainedModel, rows: Tensor, columns: Tensor) -> Iterator[bool]:
     """Let only these positions reach the output layer, as one row; yields whether it is so.
 
     A hook in front of the output layer, rather than a call of the layer itself, so that whatever
