@@ -19,7 +19,7 @@ def test_the_mean_is_over_examples_and_not_over_groups():
     """Group a has three examples and b one: (1 + 1 + 1 + 0) / 4 = 0.75; over groups it were 0.5."""
     found = mean([1.0, 1.0, 1.0, 0.0], ["a", "a", "a", "b"])
     assert found.value == 0.75
-    assert (found.n, found.groups, found.available, found.note) == (4, 2, True, "")
+    assert (found.n, found.groups, found.available) == (4, 2, True)
 
 
 def test_two_groups_leave_everything_possible():
@@ -57,11 +57,19 @@ def test_one_group_has_a_value_but_no_interval():
     assert found.note == "One group only: no interval."
 
 
+def test_few_groups_are_a_warning():
+    rough = "Only {} persons or documents: the interval is rough."
+    notes = [mean([0.0, 1.0] * n, [str(i // 2) for i in range(2 * n)]).note for n in (2, 4, 5)]
+    assert notes == [rough.format(2), rough.format(4), ""]
+
+
 def test_unknown_is_left_out_and_counted():
     """(1 + 0) / 2; the group whose only example is unknown is no group."""
     found = mean([1.0, math.nan, 0.0], ["a", "b", "c"])
     assert (found.value, found.n, found.groups) == (0.5, 2, 2)
-    assert found.note == "1 of 3 unknown, left out."
+    assert found.note == (
+        "1 of 3 unknown, left out. Only 2 persons or documents: the interval is rough."
+    )
 
 
 def test_the_unknown_keep_their_row_in_per_example():
@@ -72,8 +80,8 @@ def test_the_unknown_keep_their_row_in_per_example():
 
 
 def test_a_note_of_the_audit_comes_first():
-    found = mean([1.0, math.nan, 0.0], ["a", "b", "c"], "By rules.")
-    assert found.note == "By rules. 1 of 3 unknown, left out."
+    found = mean([1.0, math.nan, 0.0, 0.0, 0.0, 0.0], list("abcdef"), "By rules.")
+    assert found.note == "By rules. 1 of 6 unknown, left out."
 
 
 def test_nothing_known_is_no_number():

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 RESAMPLES = 2000
 ONE_GROUP = "One group only: no interval."
+FEW_GROUPS = 5
+"""With fewer, resampling them shows too little of how persons differ."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def mean(values: Sequence[float], groups: Sequence[str], note: str = "") -> Find
     """The mean over examples, with a percentile bootstrap that resamples whole groups.
 
     Questions about one person are not independent, so persons are drawn, not questions. When all
-    values are 0, or all 1, the interval is Clopper and Pearson's over examples. Examples whose value is NaN ("unknown") are left out and counted in the note.
+    values are 0, or all 1, the interval is Clopper and Pearson's over groups. Examples whose value
+    is NaN ("unknown") are left out and counted in the note, which also warns of few groups.
     """
     scores = np.asarray(values, dtype=np.float64)
     known = ~np.isnan(scores)
@@ -56,11 +59,11 @@ def mean(values: Sequence[float], groups: Sequence[str], note: str = "") -> Find
     value = float(scores[known].mean())
     if value in (0.0, 1.0) and low == high:
         # all alike: every resample is too, yet 0 of n hits does not show that the rate is 0
-        bound = 1 - 0.025 ** (1 / int(known.sum()))
+        bound = 1 - 0.025 ** (1 / len(names))
         low, high = (0.0, bound) if value == 0.0 else (1 - bound, 1.0)
     if len(names) < 2:
         low = high = math.nan
-        note = f"{note} {ONE_GROUP}".strip()
+    note = f"{note} {caution(len(names))}".strip()
     return Finding(
         value=value,
         low=low,
@@ -97,6 +100,15 @@ def resample_groups(
         np.concatenate([rows[g] for g in rng.integers(len(rows), size=len(rows))])
         for _ in range(times)
     ]
+
+
+def caution(groups: int) -> str:
+    """What a note must say of an interval over so few groups; empty from 5 on."""
+    if groups < 2:
+        return ONE_GROUP
+    if groups < FEW_GROUPS:
+        return f"Only {groups} persons or documents: the interval is rough."
+    return ""
 
 
 def _add(reason: str, note: str) -> str:
