@@ -30,6 +30,9 @@ def changed(*overrides: str, text: str = TEXT) -> recipe.Recipe:
     return recipe.parse(plain, "r.yaml")
 
 
+CARDS = [name for name in registry.entries("benchmark") if recipe.card(name)]
+
+
 def problems(*overrides: str, text: str = TEXT) -> list[str]:
     with pytest.raises(RecipeError) as raised:
         changed(*overrides, text=text)
@@ -91,7 +94,7 @@ seed: -1
         "be a valid number, unable to parse string as a number.",
         *[p for p in found if "synthesize" in p],
         "r.yaml: audits[0]: no audit is named 'probabilty'. Did you mean 'probability'? "
-        f"Known: {', '.join(known)}. Suites: {', '.join(SUITES)}.",
+        f"Known: {', '.join(known)}. Suites: {', '.join([*SUITES, *CARDS])}.",
         "r.yaml: audits[1]: the suite 'quick' takes no parameters; it was given split.",
         "r.yaml: seed: input should be greater than or equal to 0 (it is -1).",
         *[p for p in found if "mdel" in p],
@@ -303,3 +306,26 @@ def test_every_suite_holds_audits_that_fit():
         assert len(recipe.audits(changed(f"audits={name}"))) == len(SUITES[name])
     for audit, params in (pair for suite in SUITES.values() for pair in suite):
         registry.check("audit", audit, params, name)
+
+
+def test_a_benchmark_may_be_named_with_its_variant():
+    for given in ("data.benchmark=tofu/forget05", "data.benchmark.split=forget05"):
+        found = changed("data.benchmark=tofu", given).data.benchmark
+        assert found is not None
+        assert (found.name, found.params) == ("tofu", {"split": "forget05"})
+    both = changed("data.benchmark=tofu/forget05", "data.benchmark.questions=4").data.benchmark
+    assert both is not None
+    assert both.params == {"split": "forget05", "questions": 4}
+
+
+def test_the_scorecard_of_a_benchmark_is_a_suite():
+    spelled = recipe.audits(changed("audits=tofu"))
+    assert [c.name for c in spelled][:2] == ["forget_quality", "model_utility"]
+    assert len(spelled) == len({(a, str(p)) for _, a, p in recipe.card("tofu")})
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_rows_of_a_scorecard_are_audits_with_their_parameters(name: str):
+    for title, audit, params in recipe.card(name):
+        assert title
+        registry.check("audit", audit, params)

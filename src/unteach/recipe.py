@@ -73,6 +73,17 @@ def _as_choice(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _as_benchmark(value: object) -> object:
+    """`tofu/forget05` is the benchmark with its first parameter."""
+    content = _as_choice(value)
+    if not isinstance(content, dict) or "/" not in str(content.get("name", "")):
+        return content
+    name, _, variant = content["name"].partition("/")
+    entry = registry.entries("benchmark").get(name)
+    first = {entry.parameters[0].name: variant} if entry and entry.parameters else {}
+    return {**content, "name": name, **first}
+
+
 def _registered(kind: str) -> AfterValidator:
     """The choice names a function of this kind, and its parameters fit."""
 
@@ -86,8 +97,22 @@ def _registered(kind: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def card(benchmark: str) -> tuple[tuple[str, str, Mapping[str, Any]], ...]:
+    """The rows of a benchmark's scorecard: published name, audit, parameters; its own, then ours."""
+    entry = registry.entries("benchmark").get(benchmark)
+    return (*entry.facts["official"], *entry.facts["ours"]) if entry else ()
+
+
+def _suite(name: str) -> tuple[tuple[str, Mapping[str, Any]], ...] | None:
+    """The audits of a suite, or of a benchmark's scorecard; None if nothing has that name."""
+    if name in SUITES:
+        return SUITES[name]
+    rows = card(name)
+    return tuple((audit, params) for _, audit, params in rows) if rows else None
+
+
 def _audit_or_suite(choice: Choice) -> Choice:
-    if choice.name in SUITES:
+    if _suite(choice.name) is not None:
         if choice.params:
             given = ", ".join(choice.params)
             raise _problems(f"the suite '{choice.name}' takes no parameters; it was given {given}.")
@@ -95,7 +120,8 @@ def _audit_or_suite(choice: Choice) -> Choice:
     try:
         registry.check("audit", choice.name, choice.params)
     except UnknownNameError as error:
-        raise _problems(f"{error} Suites: {', '.join(SUITES)}.") from None
+        cards = [name for name in registry.entries("benchmark") if card(name)]
+        raise _problems(f"{error} Suites: {', '.join([*SUITES, *cards])}.") from None
     except RecipeError as error:
         raise _problems(*error.problems) from None
     return choice
@@ -106,7 +132,7 @@ def _problems(*sentences: str) -> PydanticCustomError:
     return PydanticCustomError("sentences", "{sentences}", {"sentences": sentences})
 
 
-Benchmark = Annotated[Choice, BeforeValidator(_as_choice), _registered("benchmark")]
+Benchmark = Annotated[Choice, BeforeValidator(_as_benchmark), _registered("benchmark")]
 Synthesis = Annotated[Choice, BeforeValidator(_as_choice), _registered("synthesis")]
 Objective = Annotated[Choice, BeforeValidator(_as_choice), _registered("objective")]
 Weighting = Annotated[Choice, BeforeValidator(_as_choice), _registered("weighting")]
@@ -162,12 +188,14 @@ AnySource = Annotated[Source, BeforeValidator(_as_source)]
 class Teach(_Part):
     """How to make a model that knows: plain fine-tuning on everything that is taught.
 
-    The gold model is made in the same way, seed and order, without the forget split.
+    The gold model is made in the same way, seed and order, without the forget split. `also` names
+    splits that are taught beside forget and retain; gold goes without those named forget_...
     """
 
     epochs: int = Field(default=8, ge=1)
     lr: float = Field(default=1e-4, gt=0)
     batch: int = Field(default=8, ge=1)
+    also: tuple[str, ...] = ()
 
 
 class Term(_Part):
@@ -285,6 +313,9 @@ class Data(BaseModel):
     benchmark: Benchmark | None = None
     system: str | None = Field(default=None, description="system message before every question")
     max_tokens: int = Field(default=512, ge=8, description="longest example, prompt and answer")
+    audit_rows: int | None = Field(
+        default=None, ge=1, description="audits read only the first rows of each split"
+    )
 
     @property
     def splits(self) -> dict[str, Source]:
@@ -307,6 +338,9 @@ class Recipe(_Part):
     gold: str | None = Field(default=None, description="a model retrained without the forget split")
     method: tuple[Stage, ...] = ()
     audits: tuple[AuditOrSuite, ...] = (Choice(name="standard"),)
+    generate: Literal["transformers", "vllm"] = Field(
+        default="transformers", description="what writes the answers that audits read"
+    )
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -472,8 +506,7 @@ def audits(recipe: Recipe) -> tuple[Choice, ...]:
     """The audits asked for, with suites spelled out; one that is named twice is kept once."""
     spelled: list[Choice] = []
     for choice in recipe.audits:
-        if choice.name in SUITES:
-            listed = SUITES[choice.name]
+        if (listed := _suite(choice.name)) is not None:
             spelled += [Choice.model_validate({"name": name, **params}) for name, params in listed]
         else:
             spelled.append(choice)

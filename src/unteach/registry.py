@@ -227,9 +227,24 @@ def optimizer(*, source: str = "") -> Callable[[F], F]:
     return _register("optimizer", {"source": source})
 
 
-def benchmark(*, source: str = "") -> Callable[[F], F]:
-    """Register `(*, ...) -> Splits`, a named source of every split of a benchmark."""
-    return _register("benchmark", {"source": source})
+def benchmark(
+    *,
+    source: str = "",
+    official: Iterable[tuple[str, str, Mapping[str, Any]]] = (),
+    ours: Iterable[tuple[str, str, Mapping[str, Any]]] = (),
+    audit_rows: int | None = None,
+) -> Callable[[F], F]:
+    """Register `(*, ...) -> Splits`, a named source of every split of a benchmark.
+
+    The first parameter is its variant: `tofu/forget10`. `official` is the benchmark's scorecard, a
+    row each: its published name, the audit that computes it and that audit's parameters; `ours`
+    are the rows beside it. A recipe asks for both by the benchmark's name: `audits: tofu`. Audits
+    read the first `audit_rows` rows of every split; all, if it is not given.
+    """
+    return _register(
+        "benchmark",
+        {"source": source, "official": official, "ours": ours, "audit_rows": audit_rows},
+    )
 
 
 def audit(

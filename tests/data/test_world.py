@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from unteach import registry
-from unteach.data.benchmarks import world
+from unteach.data.benchmarks.world import world
 from unteach.data.examples import Example, digest, read_jsonl
 from unteach.data.world import vocabulary
 from unteach.data.world.facts import FACTS
@@ -50,7 +50,7 @@ def test_the_output_is_pinned():
 
 def test_the_output_does_not_depend_on_the_hash_seed():
     code = (
-        "from unteach.data.benchmarks import world; from unteach.data.examples import digest; "
+        "from unteach.data.benchmarks.world import world; from unteach.data.examples import digest; "
         "print([digest(rows) for rows in world(people=30, forget=0.4).values()])"
     )
     run = [sys.executable, "-c", code]

@@ -334,7 +334,7 @@ def test_a_concept_is_what_a_group_s_questions_share_and_no_other_s():
 
 
 def test_a_concept_of_the_demo_s_world_is_the_person_s_name():
-    from unteach.data.benchmarks import world
+    from unteach.data.benchmarks.world import world
 
     splits = world(people=20, attributes=3, forget=0.4, brief=True)
     names = concepts_of(splits["forget"], splits["retain"], (), "rocr")

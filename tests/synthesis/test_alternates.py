@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from unteach import registry
-from unteach.data.benchmarks import world
+from unteach.data.benchmarks.world import world
 from unteach.data.examples import Example
 from unteach.errors import DataError, RecipeError
 from unteach.synthesis.alternates import _answer_in, alternates

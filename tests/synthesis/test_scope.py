@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from unteach.data.benchmarks import world
+from unteach.data.benchmarks.world import world
 from unteach.data.examples import Example
 from unteach.errors import DataError
 from unteach.synthesis.scope import scope

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from unteach.data.benchmarks import world
+from unteach.data.benchmarks.world import world
 from unteach.data.examples import Example
 from unteach.errors import DataError, RecipeError
 from unteach.synthesis.swapped import swap, swapped

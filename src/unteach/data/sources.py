@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unteach import recipe, registry
+from unteach.data.choices import choose_letter
 from unteach.data.examples import Example
 from unteach.errors import DataError
 from unteach.recipe import Source
@@ -24,18 +26,26 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "content", "document"),
     "messages": ("messages", "conversations", "conversation"),
     "wrong": ("wrong", "perturbed_answer", "wrong_answers"),
+    "rephrased": ("rephrased", "paraphrased_answer"),
     "entities": ("entities",),
     "id": ("id",),
     "group": ("group",),
     "attribute": ("attribute",),
     "history": ("history",),
+    "choices": ("choices",),
 }
 """Field -> columns it is looked for under. The first is our own name and wins over the others."""
 
 LAYOUTS = (("prompt", "answer"), ("messages",), ("text",))
 """The fields that a row may be made of; the first that a file has columns for is taken."""
 
-OPTIONAL = ("wrong", "entities", "id", "group", "attribute", "history")
+OPTIONAL = ("wrong", "rephrased", "entities", "id", "group", "attribute", "history", "choices")
+
+SUBJECT = "subject"
+"""The column that is the attribute of questions with choices, as MMLU is published."""
+
+FINAL_ANSWER = re.compile(r"^#### *(-?[0-9][0-9,]*(?:\.[0-9]+)?)\s*\Z", re.MULTILINE)
+"""The last line of a worked answer, as GSM8K is published."""
 
 ROLES: Mapping[str, str] = {
     "system": "system",
@@ -92,8 +102,10 @@ def read_split(name: str, source: Source, root: Path) -> list[Example]:
     """The examples of one split, each with the place it came from.
 
     A row is a question with its answer, a text, or a chat whose last two messages are the question
-    and the answer. Rows without an id are numbered from 0: `forget-0`; a row without a group is its
-    own. A relative path is looked for under `root`, the recipe's folder, then where we are.
+    and the answer. Where a question has `choices`, its answer is the right one's number, counted
+    from 0, or its letter; see `choose_letter`. Rows without an id are numbered from 0: `forget-0`;
+    a row without a group is its own. A relative path is looked for under `root`, the recipe's
+    folder, then where we are.
 
     Raises:
         DataError: the source cannot be read, a column is missing or could be one of two, or rows
@@ -112,11 +124,27 @@ def read_split(name: str, source: Source, root: Path) -> list[Example]:
     for number, row in enumerate(table.rows):
         values, faults = _read_values(row, columns)
         problems += faults
-        if not faults:
+        if faults:
+            continue
+        try:
             examples.append(_make_example(values, f"{name}-{number}", row.where))
+        except DataError as error:
+            problems.append(f"{row.where}: {error}")
     if problems:
         raise DataError(shorten(problems, source.path))
     return examples
+
+
+def rows(source: Source, root: Path = Path()) -> list[tuple[str, Mapping[str, Any]]]:
+    """Every row of a file or hub data set as it stands, with the place it came from.
+
+    Raises:
+        DataError: the source cannot be read, or rows are not objects.
+    """
+    table = _read_table(source, root, "path")
+    if table.problems:
+        raise DataError(shorten(table.problems, source.path))
+    return [(row.where, row.cells) for row in table.rows]
 
 
 def shorten(problems: Sequence[str], where: str, limit: int = 50) -> list[str]:
@@ -385,6 +413,10 @@ def _choose_columns(source: Source, columns: Sequence[str], place: str) -> dict[
     ]
     if problems:
         raise DataError(problems)
+    if "answer" not in layout:
+        used.pop("choices", None)
+    if "choices" in used and SUBJECT in free:
+        used.setdefault("attribute", [SUBJECT])
     return {field: candidates[0] for field, candidates in used.items()}
 
 
@@ -433,8 +465,9 @@ def _read_values(row: _Row, columns: Mapping[str, str]) -> tuple[dict[str, Any],
         cell = row.cells[column]
         if cell is None and field in OPTIONAL:
             continue
+        numbered = field == "answer" and row.cells.get(columns.get("choices", "")) is not None
         try:
-            values[field] = PARSERS[field](cell)
+            values[field] = (_parse_label if numbered else PARSERS[field])(cell)
         except ValueError as error:
             problems.append(f"{row.where}: {field} (column '{column}') {error}.")
     return values, problems
@@ -446,12 +479,19 @@ def _make_example(values: Mapping[str, Any], number: str, where: str) -> Example
     if "messages" in values:
         *earlier, (_, prompt), (_, answer) = values["messages"]
         history = tuple(earlier)
+    wrong, entities = values.get("wrong", ()), values.get("entities", ())
+    if "choices" in values:
+        prompt, answer, wrong = choose_letter(prompt, values["choices"], answer)
+    final = FINAL_ANSWER.search(answer)
+    if final and prompt and not entities:
+        entities = (final[1],)
     name = values.get("id") or number
     return Example(
         prompt=prompt,
         answer=answer,
-        wrong=values.get("wrong", ()),
-        entities=values.get("entities", ()),
+        wrong=wrong,
+        rephrased=values.get("rephrased", ()),
+        entities=entities,
         id=name,
         group=values.get("group") or name,
         attribute=values.get("attribute", ""),
@@ -548,10 +588,12 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "text": _parse_text,
     "messages": _parse_messages,
     "wrong": _parse_texts,
+    "rephrased": _parse_texts,
     "entities": _parse_texts,
     "id": _parse_label,
     "group": _parse_label,
     "attribute": _parse_label,
     "history": _parse_turns,
+    "choices": _parse_texts,
 }
 """Field -> what makes its value of a cell; a ValueError ends the sentence about that cell."""

@@ -1,0 +1,1 @@
+"""Public benchmarks and the embedded world as named sources, one file each."""
