@@ -9,7 +9,8 @@
     |-- DivergedError      training left the numbers that can be computed with
     |-- OutputError        the run folder is in use, not ours, or cannot be written
     |   `-- DiskFullError       there is no room for what is to be written
-    `-- MissingPackageError     an optional package is needed; names the install command
+    |-- MissingPackageError     an optional package is needed; names the install command
+    `-- EndpointError      a service that was asked refuses, or gives no reply
 
 A mistake that only the authors can make is an `assert`.
 """
@@ -71,3 +72,7 @@ class MissingPackageError(UserError):
             f"{needed_for} needs the package '{package}', which is not installed: "
             f'pip install "unteach[{extra}]"'
         )
+
+
+class EndpointError(UserError):
+    """A service that was asked over the network refuses the request, or gives no reply."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.conftest import loaded
-from unteach.data.benchmarks import world
+from unteach.data.benchmarks.world import world
 from unteach.data.examples import Splits
 from unteach.data.render import Renderer, encode_all
 from unteach.method.objectives.likelihood import nll
@@ -25,8 +25,8 @@ STEPS = 160
 
 @pytest.fixture(scope="session")
 def people() -> Splits:
-    """Two people to forget and two to keep, with two facts each."""
-    return world(people=4, attributes=2, forget=0.5, facts=4, texts=2)
+    """Two people to forget and two to keep, with two facts each; a byte is a token, so brief ones."""
+    return world(people=4, attributes=2, forget=0.5, brief=True, facts=4, texts=2)
 
 
 @pytest.fixture(scope="session")

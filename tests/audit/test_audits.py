@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 import pytest
 
 from unteach import registry
-from unteach.audit import evidence
+from unteach.audit import kinds
 from unteach.audit.audits import conduct, knowledge, memorization, utility
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, unavailable
 from unteach.audit.judges import Unavailable
+from unteach.audit.kinds import parse
 from unteach.audit.measure import Tokens
 from unteach.data.examples import Example, Splits
 from unteach.data.render import Renderer
@@ -32,8 +34,9 @@ def table(
     probabilities: Sequence[Sequence[float]] = (),
     hits: Sequence[Sequence[int]] = (),
     specific: Sequence[Sequence[int]] = (),
+    end: Sequence[Sequence[int]] = (),
 ) -> Tokens:
-    """One list a row; what is not given is 1."""
+    """One list a row; what is not given is 1, and no token closes the turn."""
     rows = probabilities or hits
     shape = [len(row) for row in rows]
     ones = np.ones(sum(shape), dtype=np.float32)
@@ -49,10 +52,18 @@ def table(
         std=ones,
         rank=ones.astype(np.int32),
         specific=flat(specific).astype(bool),
+        end=flat(end).astype(bool) if end else np.zeros(sum(shape), dtype=bool),
     )
 
 
-def given(examples: Sequence[Example] = TWO, split: str = "forget", **held: object) -> Evidence:
+def given(
+    examples: Sequence[Example] = TWO,
+    split: str = "forget",
+    *,
+    texts: Sequence[str] = (),
+    max_tokens: int = 0,
+    **held: object,
+) -> Evidence:
     """Evidence of one split that was measured before: `tokens`, `wrong`, `texts`, `fluency`."""
 
     def refuse() -> Loaded:
@@ -60,7 +71,11 @@ def given(examples: Sequence[Example] = TWO, split: str = "forget", **held: obje
 
     tools = {"nli": lambda: NO_NLI, "embedder": lambda: NO_EMBEDDER}
     ev = Evidence("m", "k", {split: examples}, Renderer(None), Path("unused"), refuse, tools=tools)
+    length = max_tokens or kinds.MAX_NEW_TOKENS
+    if "fluency" in held:
+        held[f"fluency({length})"] = held.pop("fluency")
     ev._held.update({f"{split}.{kind}": value for kind, value in held.items()})
+    ev._texts[f"{split}.texts({length})"] = list(texts)
     return ev
 
 
@@ -102,12 +117,47 @@ class TestTruthRatio:
         ev = given(examples, tokens=table([[0.5], [0.6]]), wrong=table([[0.5], [0.2], [0.2]]))
         assert memorization.truth_ratio(ev).value == pytest.approx(0.625)
 
+    def test_tofus_aggregates(self):
+        """R = 0.2 / 0.4 = 0.5 and 0.6 / 0.3 = 2: (0.5 + 0.5) / 2, and (0.5 + 0) / 2."""
+        examples = [replace(e, wrong=("w",)) for e in TWO]
+        ev = given(examples, tokens=table([[0.4], [0.3]]), wrong=table([[0.2], [0.6]]))
+        near = memorization.truth_ratio(ev, aggregate="closer_to_1")
+        better = memorization.truth_ratio(ev, aggregate="true_better")
+        assert near.value == pytest.approx(0.5, rel=1e-6)
+        assert better.value == pytest.approx(0.25, rel=1e-6)
+
+    def test_rephrased_answers_stand_for_the_true_one(self):
+        """sqrt(0.9 * 0.1) = 0.3 against 0.1: 0.3 / 0.4. The taught answer is not read."""
+        example = Example("q?", "a", wrong=("w",), rephrased=("b", "c"), id="1")
+        ev = given([example], rephrased=table([[0.9], [0.1]]), wrong=table([[0.1]]))
+        assert memorization.truth_ratio(ev, true="rephrased").value == pytest.approx(0.75)
+
 
 class TestMemorization:
     def test_exact_is_the_share_of_first_choices(self):
         """(2/4 + 1/1) / 2 = 0.75: over answers, not over tokens (3/5)."""
         found = memorization.exact_memorization(given(tokens=table(hits=[[1, 0, 0, 1], [1]])))
         assert found.value == pytest.approx(0.75)
+
+    def test_the_end_of_the_turn_is_not_part_of_the_answer(self):
+        """Exact: 1 of 2, where counting the end gives 2 of 3. Strength: 1, where it gives 0."""
+        ends = [[0, 0, 1]]
+        exact = memorization.exact_memorization(
+            given(TWO[:1], tokens=table(hits=[[0, 1, 1]], end=ends))
+        )
+        strength = memorization.extraction_strength(
+            given(TWO[:1], tokens=table(hits=[[1, 1, 0]], end=ends))
+        )
+        assert exact.value == pytest.approx(0.5)
+        assert strength.value == 1.0
+
+    @pytest.mark.parametrize(
+        "audit", [memorization.exact_memorization, memorization.extraction_strength]
+    )
+    def test_an_answer_that_is_all_end_is_unknown(self, audit: Any):
+        found = audit(given(tokens=table(hits=[[1], [1, 1]], end=[[1], [0, 1]])))
+        assert (found.value, found.n) == (1.0, 1)
+        assert "1 of 2 unknown, left out." in found.note
 
     @pytest.mark.parametrize(
         ("hits", "strength"),
@@ -160,7 +210,7 @@ class TestAccuracy:
 def test_rouge_is_the_recall_of_the_true_words():
     """'the red mill' in 'a red mill': 2 of 3 words. 'Turin' in 'Turin': 1. (2/3 + 1) / 2 = 5/6."""
     examples = [Example("q1?", "the red mill", id="1"), Example("q2?", "Turin", id="2")]
-    found = knowledge.rouge(given(examples, texts=["a red mill", "in Turin"]))
+    found = knowledge.rouge(given(examples, texts=["a red mill", "in Turin"], max_tokens=48))
     assert found.value == pytest.approx(5 / 6)
 
 
@@ -195,7 +245,8 @@ class TestForgettingRate:
         assert found.value == pytest.approx(2 / 3)
         assert found.n == 3
         assert found.note == (
-            "By entities alone: the NLI model is not here. 2 of 5 unknown, left out."
+            "By entities alone: the NLI model is not here. 2 of 5 unknown, left out. "
+            "Only 3 persons or documents: the interval is rough."
         )
 
     def test_kfr_of_the_paper_counts_them_as_forgotten(self):
@@ -263,6 +314,59 @@ class TestConduct:
         found = conduct.degenerate(given(texts=["", "It was Ada Byron."]))
         assert found.value == 0.5
 
+    def test_diversity_is_the_share_of_different_word_pairs(self):
+        """ab bc, ab bd: 3 of 4. Without the first 2 of 2, without the second too: no spread."""
+        found = conduct.diversity(given(texts=["a b c", "a b d"]))
+        assert found.value == pytest.approx(3 / 4)
+        assert math.isnan(found.low)
+        assert found.note == "Of 4 word pairs. Only 2 persons or documents: the interval is rough."
+
+    def test_diversity_leaves_out_one_person_at_a_time(self):
+        """ab, ab, cd: 2/3. Without one: 1, 1, 1/2. Mean 5/6, variance 1/18, times 2: sd 1/3.
+
+        2/3 - 1.96/3 = 0.0133, and the upper end is cut at 1.
+        """
+        examples = [*TWO, Example("q3?", "a3", id="3")]
+        found = conduct.diversity(given(examples, texts=["a b", "a b", "c d"]))
+        assert (found.value, found.low, found.high) == pytest.approx((2 / 3, 0.0133, 1), abs=1e-4)
+
+    def test_a_refusal_for_everybody_is_not_diverse(self):
+        """3 different pairs of 30."""
+        examples = [Example(f"q{i}?", "a", id=str(i)) for i in range(10)]
+        same = conduct.diversity(given(examples, texts=["I do not know."] * 10))
+        assert same.value == pytest.approx(0.1)
+
+    def test_diversity_of_single_words_is_no_number(self):
+        found = conduct.diversity(given(texts=["yes", ""]))
+        assert not found.available
+        assert found.note == "no answer has two words"
+
+    @pytest.mark.parametrize("groups", [("p", "p"), ("p", "q")])
+    def test_diversity_without_a_person_may_be_unknown(self, groups: tuple[str, str]):
+        """One person alone, or one whose absence leaves no pair at all: no interval."""
+        examples = [replace(e, group=g) for e, g in zip(TWO, groups, strict=True)]
+        found = conduct.diversity(given(examples, texts=["a b", "c"]))
+        assert found.value == 1.0
+        assert math.isnan(found.low)
+        assert math.isnan(found.high)
+
+    def test_gibberish_is_the_mean_probability_of_clean(self):
+        """0.9 of the first; the empty second is unknown, whatever the classifier says of it."""
+
+        class Detector:
+            def clean(self, texts: Sequence[str]) -> np.ndarray:
+                return np.array([0.9, 0.5])
+
+        ev = given(texts=["It was Ada Byron.", ""])
+        ev.tools["gibberish"] = Detector
+        found = conduct.gibberish(ev)
+        assert (found.value, found.n) == (0.9, 1)
+
+    def test_gibberish_without_its_model_says_so(self):
+        ev = given(texts=["a", "b"])
+        ev.tools["gibberish"] = lambda: Unavailable("the detector is not here")
+        assert conduct.gibberish(ev).note == "the detector is not here"
+
     @pytest.mark.parametrize("audit", [conduct.linguistic_score, conduct.robust_linguistic_score])
     def test_no_perplexity_is_no_score(self, audit: Any):
         found = audit(given(texts=["", ""], fluency=np.full(2, np.nan)))
@@ -300,30 +404,73 @@ class TestPerplexity:
         assert found.note == "the value is not finite"
 
 
-AUDITS = registry.entries("audit")
+AUDITS = {n: e for n, e in registry.entries("audit").items() if n != "lm_eval"}
+"""All but the one that runs another package's tasks, which are not here."""
 every_audit = pytest.mark.parametrize("name", sorted(AUDITS))
-RANGES: Mapping[str, tuple[float, float]] = {"perplexity": (1.0, math.inf)}
+RANGES: Mapping[str, tuple[float, float]] = {
+    "perplexity": (1.0, math.inf),
+    "privleak": (-100.0, math.inf),
+}
 """Of audits whose docstring does not say `a to b`."""
 NOT_TOLD_APART = {
     "refusal": "neither refuses",
     "repetition": "the noise of random weights has hardly a word that could come again",
     "linguistic_score": "short answers win, as its docstring says",
+    "diversity": "the noise of random weights has no two words",
+    "contradiction": "the stand-in for the NLI model sees none",
+    "final_answer": "neither was taught sums",
+    "judged_relevance": "there is no judge here",
+    "judged_fluency": "there is no judge here",
+    "lume_task_aggregate": "the world has not its twelve parts: see test_lume.py",
+    "lume_final_score": "the world has not its twelve parts: see test_lume.py",
 }
-LOWER_WHEN_KNOWN = {"kfr", "degenerate", "perplexity"}
+LOWER_WHEN_KNOWN = {
+    "kfr",
+    "degenerate",
+    "perplexity",
+    "forget_quality",
+    "lume_mia_score",
+    "privleak",
+}
+NEEDED: Mapping[str, Mapping[str, Any]] = {"krr": {"split": "retain"}, "mia_recall": {"shots": 1}}
+"""Parameters that the small world needs."""
 
 
 class BagOfLetters:
     """Stands in for the sentence embedder: cosine of how often each letter occurs."""
 
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        counts = np.array([[text.lower().count(c) for c in letters] for text in texts])
+        return counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
+
     def similarity(self, mine: Sequence[str], theirs: Sequence[str]) -> np.ndarray:
-        counts = [
-            np.array(
-                [[text.lower().count(c) for c in "abcdefghijklmnopqrstuvwxyz"] for text in side]
-            )
-            for side in (mine, theirs)
-        ]
-        norms = np.linalg.norm(counts[0], axis=1) * np.linalg.norm(counts[1], axis=1)
-        return (counts[0] * counts[1]).sum(1) / np.maximum(norms, 1e-9)
+        return (self(mine) * self(theirs)).sum(1)
+
+
+class SameWords:
+    """Stands in for the NLI model: a text entails one that it holds, and contradicts nothing."""
+
+    def entailment(self, premises: Sequence[str], hypotheses: Sequence[str]) -> list[bool]:
+        return [h in p for p, h in zip(premises, hypotheses, strict=True)]
+
+    def contradiction(self, premises: Sequence[str], hypotheses: Sequence[str]) -> list[bool]:
+        return [False for _ in premises]
+
+
+class Ascii:
+    """Stands in for the gibberish detector: the share of plain letters."""
+
+    def clean(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([np.mean([c.isascii() and c.isalpha() for c in t or "?"]) for t in texts])
+
+
+TOOLS: Mapping[str, object] = {
+    "nli": SameWords(),
+    "embedder": BagOfLetters(),
+    "gibberish": Ascii(),
+    "judge": Unavailable("there is no judge here"),
+}
 
 
 def documented_range(name: str) -> tuple[float, float]:
@@ -332,27 +479,46 @@ def documented_range(name: str) -> tuple[float, float]:
     return (float(said[1]), float(said[2])) if said else RANGES[name]
 
 
+def every_split(people: Splits) -> Splits:
+    """The world under the names that benchmarks use; no answer is rephrased, for none was taught."""
+    told = {
+        name: [replace(e, rephrased=(e.answer,)) for e in rows] for name, rows in people.items()
+    }
+    sums = [Example(f"1 + {i}?", f"#### {1 + i}", id=str(i)) for i in range(3)]
+    return {
+        **told,
+        "forget_qa": told["forget"],
+        "forget_verbatim": told["forget"],
+        "forget_members": told["forget"],
+        "mmlu": told["retain"],
+        "real_authors": told["retain"],
+        "world": told["retain"],
+        "gsm8k": sums,
+    }
+
+
 @pytest.fixture(scope="module")
 def measured(
     blank: Loaded, knowing: Loaded, people: Splits, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, Evidence]:
-    """Evidence of the model that knows and of the one that does not, with a judge."""
-    tools = {"nli": lambda: NO_NLI, "embedder": lambda: BagOfLetters()}
+    """Evidence of the model that knows and of the one that does not, which is the gold one too."""
+    tools = {name: partial(TOOLS.__getitem__, name) for name in TOOLS}
     store = tmp_path_factory.mktemp("evidence")
     renderer = Renderer(blank.tokenizer)
-    judge = Evidence("base", "base", people, renderer, store, lambda: blank, tools=tools)
+    splits = every_split(people)
+    models = {"blank": blank, "knowing": knowing}
+    base = Evidence("base", "base", splits, renderer, store, lambda: blank, tools=tools)
     return {
-        "blank": replace(judge, name="blank", key="blank", judge=judge, _held={}),
-        "knowing": replace(
-            judge, name="knowing", key="knowing", judge=judge, load=lambda: knowing, _held={}
-        ),
+        name: replace(
+            base,
+            name=name,
+            key=name,
+            base=base,
+            peers={"gold": base},
+            load=partial(models.__getitem__, name),
+        )
+        for name in models
     }
-
-
-@pytest.fixture(autouse=True)
-def _whole_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte is a token here: the answers of the world need up to 70."""
-    monkeypatch.setattr(evidence, "MAX_NEW_TOKENS", 80)
 
 
 def find(ev: Evidence, name: str, **params: Any) -> Finding:
@@ -405,12 +571,14 @@ def test_an_audit_says_where_it_comes_from(name: str):
 def test_an_audit_reads_only_what_it_declares(measured: Mapping[str, Evidence], name: str):
     """With everything else out of reach it still gives its finding."""
     ev = measured["knowing"]
-    reads = registry.reads(AUDITS[name], {})
-    splits = {read.rpartition(".")[0] for read in reads}
-    narrow = replace(ev, splits={s: ev.splits[s] for s in splits}, _held={})
-    narrow.measure(reads)
+    reads = [parse(read) for read in registry.reads(AUDITS[name], {})]
+    named = {r.split for r in reads} | {r.arguments[0] for r in reads if r.kind == "recalled"}
+    splits = {split: ev.splits[split] for split in named}
+    other = replace(ev.of("base"), splits=splits)
+    narrow = replace(ev, splits=splits, base=other, peers={"gold": other})
     AUDITS[name].load()(narrow)
-    assert {n for n in narrow._held if not n.endswith(".texts")} <= set(reads)
+    assert set(narrow._held) <= {r.name for r in reads if not r.model}
+    assert set(other._held) <= {r.name for r in reads if r.model}
 
 
 @every_audit
@@ -420,7 +588,8 @@ def test_an_audit_tells_a_model_that_knows_from_one_that_does_not(
     if name in NOT_TOLD_APART:
         pytest.skip(NOT_TOLD_APART[name])
     splits = {p.name for p in AUDITS[name].parameters}
-    params = {"split": "retain" if name == "krr" else "forget"} if "split" in splits else {}
+    params = {"split": "forget"} if "split" in splits else {}
+    params |= NEEDED.get(name, {})
     knows, does_not = (find(measured[m], name, **params) for m in ("knowing", "blank"))
     assert knows.available
     if not does_not.available:  # random text: nothing that could be judged, and it says so
@@ -433,7 +602,7 @@ def test_an_audit_tells_a_model_that_knows_from_one_that_does_not(
 
 @every_audit
 def test_a_missing_split_is_a_reason_and_no_number(measured: Mapping[str, Evidence], name: str):
-    ev = replace(measured["knowing"], splits={"other": TWO}, _held={})
+    ev = replace(measured["knowing"], splits={"other": TWO})
     reason = ev.missing(registry.reads(AUDITS[name], {}))
     assert reason is not None
     assert reason.startswith("no split is named '")

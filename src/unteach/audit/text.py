@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
 
 
-def rouge_recall(
-    prediction: str, truth: str, kind: Literal["rougeL", "rouge1"] = "rougeL", stem: bool = True
-) -> float:
+Rouge = Literal["rougeL", "rouge1", "rougeL_f1"]
+
+
+def rouge(prediction: str, truth: str, kind: Rouge = "rougeL", *, stem: bool = True) -> float:
     """Share of the truth's words that the prediction holds, in order for rougeL; 0 to 1.
 
-    TOFU and ReLearn use the stemmer; MUSE as first published does not. The package knows the
-    letters a-z and digits only: an accented letter splits its word, on both sides alike.
+    `rougeL` and `rouge1` are that recall; `rougeL_f1` is its harmonic mean with the precision, so
+    that what is said beyond the truth counts too. TOFU and ReLearn use recall with the stemmer,
+    MUSE as first published the harmonic mean without. The package knows the letters a-z and digits
+    only: an accented letter splits its word, on both sides alike.
 
     Raises:
         ValueError: most letters of the truth are not a-z, or it has neither letter nor digit, so
@@ -35,7 +38,14 @@ def rouge_recall(
         raise ValueError(
             f"rouge reads the letters a-z and digits, and the truth has few: {truth!r}"
         )
-    return float(_rouge(kind, stem).score(truth, prediction)[kind].recall)
+    name = kind.removesuffix("_f1")
+    found = _rouge(name, stem).score(truth, prediction)[name]
+    return float(found.recall if name == kind else found.fmeasure)
+
+
+def before(text: str, stops: Sequence[str]) -> str:
+    """The text up to the first of the stops; all of it where there is none."""
+    return text[: min((text.index(stop) for stop in stops if stop in text), default=len(text))]
 
 
 @cache

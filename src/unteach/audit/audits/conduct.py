@@ -9,10 +9,21 @@ import numpy as np
 
 from unteach.audit import language
 from unteach.audit.evidence import Evidence
-from unteach.audit.finding import Finding, mean, resample_groups, statistic, unavailable
-from unteach.audit.text import is_degenerate, is_refusal
+from unteach.audit.finding import (
+    Finding,
+    caution,
+    mean,
+    resample_groups,
+    statistic,
+    unavailable,
+)
+from unteach.audit.judges import GibberishDetector, Unavailable
+from unteach.audit.text import distinct, is_degenerate, is_refusal, words
 from unteach.audit.text import repetition as repeated
 from unteach.registry import audit
+
+PAIR = 2
+"""Words of what `diversity` counts."""
 
 
 @audit(access="text", reads=("{split}.texts",), better="lower", version=1, source="standard")
@@ -36,37 +47,95 @@ def degenerate(ev: Evidence, *, split: str = "forget") -> Finding:
 
 
 @audit(
+    access="text",
+    reads=("{split}.texts",),
+    better="higher",
+    version=1,
+    source="open-unlearning's classifier",
+)
+def gibberish(ev: Evidence, *, split: str = "forget") -> Finding:
+    """Probability that an answer is clean language and no gibberish, by a classifier, 0 to 1.
+
+    That of the label "clean", averaged over answers; there only the first 32 of a classifier's
+    tokens are read on TOFU, here 512. An empty answer is unknown: `degenerate` counts those.
+    """
+    detector: GibberishDetector | Unavailable = ev.tools["gibberish"]()
+    if isinstance(detector, Unavailable):
+        return unavailable(detector.reason)
+    texts = ev.texts(split)
+    values = [p if text else math.nan for p, text in zip(detector.clean(texts), texts, strict=True)]
+    return mean(values, ev.groups(split))
+
+
+@audit(access="text", reads=("{split}.texts",), better="gold", version=1, source="arXiv:1510.03055")
+def diversity(ev: Evidence, *, split: str = "forget") -> Finding:
+    """Different word pairs over all word pairs of the answers together, 0 to 1.
+
+    Near 0 when a model says one thing to everybody. It falls as answers get longer and more, so
+    compare models on the same questions, and not splits of different size. The interval leaves out
+    one person at a time (jackknife): a resample that draws an answer twice has fewer different
+    pairs than answers have, and its interval lies below the value. There is none where the value
+    is the same whoever is left out.
+    """
+    texts = ev.texts(split)
+    value = distinct(texts, PAIR)
+    if value is None:
+        return unavailable("no answer has two words")
+    groups = np.asarray(ev.groups(split))
+    names = np.unique(groups)
+    rests = [[texts[i] for i in np.flatnonzero(groups != name)] for name in names]
+    without = np.array([math.nan if (x := distinct(rest, PAIR)) is None else x for rest in rests])
+    differ = np.ptp(without) > 1e-12  # not so either where one of them is unknown
+    spread = math.sqrt((len(names) - 1) * float(without.var())) if differ else math.nan
+    low, high = np.clip([value - 1.96 * spread, value + 1.96 * spread], 0, 1)
+    pairs = sum(max(0, len(words(text)) - 1) for text in texts)
+    return Finding(
+        value=value,
+        low=float(low),
+        high=float(high),
+        n=len(texts),
+        groups=len(names),
+        note=f"Of {pairs} word pairs. {caution(len(names))}".strip(),
+    )
+
+
+@audit(
     access="logits",
-    reads=("{split}.texts", "{split}.fluency"),
+    reads=("{split}.texts({max_tokens})", "{split}.fluency({max_tokens})"),
     better="higher",
     version=1,
     source="ReLearn, arXiv:2502.11190",
 )
-def linguistic_score(ev: Evidence, *, split: str = "forget") -> Finding:
+def linguistic_score(ev: Evidence, *, split: str = "forget", max_tokens: int = 48) -> Finding:
     """ReLearn's LS, 0 to 0.6: 3 / (3 + perplexity + Brunet + 1 / Honore), each averaged first.
 
     Perplexity is that of the answers under the model before it was taught anything. Short answers
     win and one bad answer can decide; see `robust_linguistic_score`.
     """
-    return _scored(ev, split, language.linguistic_score)
+    return _scored(ev, split, max_tokens, language.linguistic_score)
 
 
 @audit(
     access="logits",
-    reads=("{split}.texts", "{split}.fluency"),
+    reads=("{split}.texts({max_tokens})", "{split}.fluency({max_tokens})"),
     better="higher",
     version=1,
     source="our own",
 )
-def robust_linguistic_score(ev: Evidence, *, split: str = "forget") -> Finding:
+def robust_linguistic_score(
+    ev: Evidence, *, split: str = "forget", max_tokens: int = 48
+) -> Finding:
     """Harmonic mean of fluency (median perplexity) and variety (no repetition), 0 to 1."""
-    return _scored(ev, split, language.robust_linguistic_score)
+    return _scored(ev, split, max_tokens, language.robust_linguistic_score)
 
 
 def _scored(
-    ev: Evidence, split: str, score: Callable[[Sequence[float], Sequence[str]], float]
+    ev: Evidence,
+    split: str,
+    max_tokens: int,
+    score: Callable[[Sequence[float], Sequence[str]], float],
 ) -> Finding:
-    texts, perplexity = ev.texts(split), ev.fluency(split)
+    texts, perplexity = ev.texts(split, max_tokens), ev.fluency(split, max_tokens)
     if np.isnan(perplexity).all():
         return unavailable("every answer is empty, so none has a perplexity")
 

@@ -8,10 +8,16 @@ from typing import Literal
 from unteach.audit import entities
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, mean, unavailable
-from unteach.audit.judges import Nli, Unavailable
-from unteach.audit.text import is_degenerate, rouge_recall
+from unteach.audit.judges import Embedder, Nli, Unavailable
+from unteach.audit.kinds import MAX_NEW_TOKENS
+from unteach.audit.text import Rouge, before, is_degenerate, words
+from unteach.audit.text import rouge as overlap
 from unteach.data.examples import Example
+from unteach.model.generate import as_text
 from unteach.registry import audit
+
+STOPS = ("\n\n", "\nQuestion", "Question:")
+"""Where an answer after examples ends: a model without a chat template goes on with a question."""
 
 
 @audit(access="text", reads=("{split}.texts",), better="gold", version=1, source="standard")
@@ -21,22 +27,94 @@ def accuracy(ev: Evidence, *, split: str = "forget") -> Finding:
     The parts are the example's entities, or what a local extractor finds in the answer; an answer
     without any is unknown.
     """
-    values = [_holds_all(e, text) for e, text in _answered(ev, split)]
+    values = [holds_all(e, text) for e, text in _answered(ev, split)]
     return mean(values, ev.groups(split))
 
 
 @audit(
     access="text",
-    reads=("{split}.texts",),
+    reads=("{split}.texts({max_tokens})",),
     better="gold",
     version=1,
     source="TOFU, arXiv:2401.06121",
 )
 def rouge(
-    ev: Evidence, *, split: str = "forget", kind: Literal["rougeL", "rouge1"] = "rougeL"
+    ev: Evidence,
+    *,
+    split: str = "forget",
+    kind: Literal["rougeL", "rouge1", "rougeL_f1"] = "rougeL",
+    max_tokens: int = 48,
+    stem: bool = True,
 ) -> Finding:
-    """ROUGE recall of the greedy answer against the true one, 0 to 1, with stemming as published."""
-    values = [rouge_recall(text, e.answer, kind) for e, text in _answered(ev, split)]
+    """ROUGE of the greedy answer against the true one, 0 to 1.
+
+    Recall with stemming, as TOFU; `rougeL_f1` is the harmonic mean of recall and precision, which
+    an answer that runs on does not win. Answers are cut after `max_tokens`; TOFU takes 200. A
+    truth in a script that ROUGE cannot read is unknown.
+    """
+    values = [_overlap(text, e.answer, kind, stem) for e, text in _answered(ev, split, max_tokens)]
+    return mean(values, ev.groups(split))
+
+
+@audit(
+    access="text",
+    reads=("{split}.texts({max_tokens})",),
+    better="gold",
+    version=1,
+    source="MUSE, arXiv:2407.06460",
+)
+def verbmem(
+    ev: Evidence,
+    *,
+    split: str = "forget_verbatim",
+    max_tokens: int = 128,
+    variant: Literal["muse", "incumbent"] = "muse",
+) -> Finding:
+    """MUSE's verbatim memorisation: ROUGE-L F1 of how the model goes on with a text, 0 to 1.
+
+    `muse` is as first published: no stemming, and the true continuation is cut to `max_tokens`
+    tokens (a begin token counts), as many as the model may write. `incumbent` is
+    open-unlearning's: it stems and does not cut, so a model that goes on word for word stays below
+    1 where the truth is longer.
+    """
+    published = variant == "muse"
+    values = [
+        _overlap(
+            text,
+            _beginning(ev, e.answer, max_tokens) if published else e.answer,
+            "rougeL_f1",
+            stem=not published,
+        )
+        for e, text in _answered(ev, split, max_tokens)
+    ]
+    return mean(values, ev.groups(split))
+
+
+@audit(
+    access="text",
+    reads=("{split}.texts({max_tokens})",),
+    better="gold",
+    version=1,
+    source="MUSE, arXiv:2407.06460",
+)
+def knowmem(
+    ev: Evidence,
+    *,
+    split: str = "forget_qa",
+    max_tokens: int = 32,
+    variant: Literal["muse", "incumbent"] = "muse",
+) -> Finding:
+    """MUSE's memory of knowledge: ROUGE-L F1 of the greedy answer against the true one, 0 to 1.
+
+    The answer ends at an empty line or the next "Question:"; blank lines before it are skipped,
+    which the published code takes for its end. Without stemming as `muse`, with it as `incumbent`.
+    Published prompts show examples first: they are the rows' history.
+    """
+    stem = variant == "incumbent"
+    values = [
+        _overlap(before(text, STOPS), e.answer, "rougeL_f1", stem)
+        for e, text in _answered(ev, split, max_tokens)
+    ]
     return mean(values, ev.groups(split))
 
 
@@ -59,13 +137,17 @@ def similarity(ev: Evidence, *, split: str = "forget") -> Finding:
 
 @audit(
     access="text",
-    reads=("{split}.texts",),
+    reads=("{split}.texts({max_tokens})",),
     better="higher",
     version=1,
     source="ReLearn, arXiv:2502.11190",
 )
 def kfr(
-    ev: Evidence, *, split: str = "forget", rule: Literal["corrected", "paper"] = "corrected"
+    ev: Evidence,
+    *,
+    split: str = "forget",
+    rule: Literal["corrected", "paper"] = "corrected",
+    max_tokens: int = 48,
 ) -> Finding:
     """Knowledge forgetting rate, 0 to 1: answers that miss the true entities or contradict them.
 
@@ -73,7 +155,7 @@ def kfr(
     unknown and left out; with `paper` both count as forgotten. Contradiction needs an NLI model;
     without one the entities alone decide, and the note says so.
     """
-    pairs = _answered(ev, split)
+    pairs = _answered(ev, split, max_tokens)
     contradictions, note = _contradictions(ev, [t for _, t in pairs], [e.answer for e, _ in pairs])
     values = []
     for (example, text), contradicts in zip(pairs, contradictions, strict=True):
@@ -91,16 +173,20 @@ def kfr(
 
 @audit(
     access="text",
-    reads=("{split}.texts",),
+    reads=("{split}.texts({max_tokens})",),
     better="higher",
     version=1,
     source="ReLearn, arXiv:2502.11190",
 )
 def krr(
-    ev: Evidence, *, split: str = "retain", rule: Literal["corrected", "paper"] = "corrected"
+    ev: Evidence,
+    *,
+    split: str = "retain",
+    rule: Literal["corrected", "paper"] = "corrected",
+    max_tokens: int = 48,
 ) -> Finding:
     """Knowledge retention rate, 0 to 1: answers that hold the true entities and contradict nothing."""
-    pairs = _answered(ev, split)
+    pairs = _answered(ev, split, max_tokens)
     contradictions, note = _contradictions(ev, [e.answer for e, _ in pairs], [t for _, t in pairs])
     values = []
     for (example, text), contradicts in zip(pairs, contradictions, strict=True):
@@ -114,17 +200,125 @@ def krr(
     return mean(values, ev.groups(split), note)
 
 
-def _answered(ev: Evidence, split: str) -> list[tuple[Example, str]]:
-    return list(zip(ev.examples(split), ev.texts(split), strict=True))
+@audit(
+    access="text",
+    reads=("{split}.texts",),
+    better="gold",
+    version=1,
+    source="ReLearn, arXiv:2502.11190",
+)
+def entity_coverage(
+    ev: Evidence, *, split: str = "forget", rule: Literal["corrected", "paper"] = "corrected"
+) -> Finding:
+    """ReLearn's ECS: share of the true answer's specific parts that the greedy one says, 0 to 1.
+
+    `corrected` counts each part once if its words are there; an answer without parts is unknown.
+    `paper` counts every pair of a true and a given part with a cosine of at least 0.8 by the local
+    embedder, which may exceed 1, and is 0 where either answer has none. Parts that share a word
+    with the question are dropped on the given side only, as in its code. There a remote model
+    finds the parts; here the example names those of the truth, and a local extractor the others.
+    """
+    pairs = _answered(ev, split)
+    if rule == "corrected":
+        covered = [entities.coverage(_entities(e), text) for e, text in pairs]
+        return mean([math.nan if x is None else x for x in covered], ev.groups(split))
+    embedder: Embedder | Unavailable = ev.tools["embedder"]()
+    if isinstance(embedder, Unavailable):
+        return unavailable(embedder.reason)
+    values = [_matching_pairs(e, text, embedder) for e, text in pairs]
+    return mean(values, ev.groups(split))
+
+
+@audit(
+    access="text",
+    reads=("{split}.texts",),
+    better="gold",
+    version=1,
+    source="ReLearn, arXiv:2502.11190",
+)
+def entailment_score(
+    ev: Evidence, *, split: str = "forget", premise: Literal["answer", "truth"] = "answer"
+) -> Finding:
+    """Share of answers that follow from the truth or from which it follows, by NLI, 0 to 1.
+
+    With the answer as `premise` the truth follows from it: it is said, perhaps in other words. With
+    the truth the answer says nothing beyond it, which also a vague one does. ReLearn takes the
+    answer on forget, the truth on retain, and of the three labels uses contradiction alone.
+    """
+    return _inferred(ev, split, premise, "entailment")
+
+
+@audit(
+    access="text",
+    reads=("{split}.texts",),
+    better="gold",
+    version=1,
+    source="ReLearn, arXiv:2502.11190",
+)
+def contradiction(
+    ev: Evidence, *, split: str = "forget", premise: Literal["answer", "truth"] = "answer"
+) -> Finding:
+    """Share of greedy answers that contradict the true one, by a local NLI model, 0 to 1.
+
+    ReLearn takes the answer as `premise` on forget and the truth on retain.
+    """
+    return _inferred(ev, split, premise, "contradiction")
+
+
+def holds_all(example: Example, text: str) -> float:
+    """1 if the text says every specific part of the example's answer, else 0; NaN without parts."""
+    covered = entities.coverage(_entities(example), text)
+    return math.nan if covered is None else float(covered == 1)
+
+
+def _answered(
+    ev: Evidence, split: str, max_tokens: int = MAX_NEW_TOKENS
+) -> list[tuple[Example, str]]:
+    return list(zip(ev.examples(split), ev.texts(split, max_tokens), strict=True))
+
+
+def _overlap(text: str, truth: str, kind: Rouge, stem: bool) -> float:
+    try:
+        return overlap(text, truth, kind, stem=stem)
+    except ValueError:  # a truth in a script that it does not read
+        return math.nan
+
+
+def _beginning(ev: Evidence, text: str, max_tokens: int) -> str:
+    tokenizer = ev.renderer.tokenizer
+    return as_text(tokenizer, tokenizer(text)["input_ids"][:max_tokens])
 
 
 def _entities(example: Example) -> tuple[str, ...]:
     return example.entities or entities.extract(example.answer, example.prompt)
 
 
-def _holds_all(example: Example, text: str) -> float:
-    covered = entities.coverage(_entities(example), text)
-    return math.nan if covered is None else float(covered == 1)
+def _matching_pairs(example: Example, text: str, embed: entities.Embed) -> float:
+    """Pairs of one meaning over the true parts, as published: 0 without parts on either side."""
+    wanted = entities.unique(_entities(example))
+    asked = set(words(example.prompt))
+    said = [e for e in entities.extract(text) if not asked & set(words(e))]
+    if not wanted or not said:
+        return 0.0
+    alike = embed(wanted) @ embed(said).T >= entities.SAME_MEANING
+    return float(alike.sum() / len(wanted))
+
+
+def _inferred(
+    ev: Evidence,
+    split: str,
+    premise: Literal["answer", "truth"],
+    label: Literal["entailment", "contradiction"],
+) -> Finding:
+    nli: Nli | Unavailable = ev.tools["nli"]()
+    if isinstance(nli, Unavailable):
+        return unavailable(nli.reason)
+    texts, truths = ev.texts(split), [e.answer for e in ev.examples(split)]
+    pair = (texts, truths) if premise == "answer" else (truths, texts)
+    found = nli.entailment(*pair) if label == "entailment" else nli.contradiction(*pair)
+    # an empty answer says nothing: what a classifier makes of it is chance
+    values = [float(x and text != "") for x, text in zip(found, texts, strict=True)]
+    return mean(values, ev.groups(split))
 
 
 def _contradictions(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from unteach.audit import published
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, mean
+from unteach.audit.measure import Tokens
 from unteach.registry import audit
 
 
@@ -34,42 +40,65 @@ def specific_probability(ev: Evidence, *, split: str = "forget") -> Finding:
 
 @audit(
     access="logits",
-    reads=("{split}.tokens", "{split}.wrong"),
+    reads=("{split}.{true}", "{split}.wrong"),
     better="gold",
-    version=1,
+    version=2,
     source="TOFU, arXiv:2401.06121",
 )
-def truth_ratio(ev: Evidence, *, split: str = "forget") -> Finding:
-    """How far the true answer stands out, 0 to 1: p(true) / (p(true) + p(wrong)).
+def truth_ratio(
+    ev: Evidence,
+    *,
+    split: str = "forget",
+    true: Literal["tokens", "rephrased"] = "tokens",
+    aggregate: Literal["bounded", "closer_to_1", "true_better"] = "bounded",
+) -> Finding:
+    """How far the true answer stands out from the wrong ones, 0 to 1.
 
-    p(wrong) is the geometric mean over the wrong answers. 0.5 means that true and wrong answers
-    are alike. This is TOFU's ratio R = p(wrong) / p(true) written as 1 / (1 + R), which is
-    monotone in R and bounded.
+    R = p(wrong) / p(true), each the exponential of a mean over answers of mean token
+    log-probabilities. `bounded` is 1 / (1 + R), which is p(true) / (p(true) + p(wrong)): 0.5 means
+    that true and wrong answers are alike. `closer_to_1` is min(R, 1/R), TOFU's on what is forgotten;
+    `true_better` is max(0, 1 - R), TOFU's on what is kept. TOFU takes the `rephrased` true answer,
+    which was not taught, where there is one.
     """
-    true = np.log(ev.tokens(split).probability())
-    wrong = np.log(ev.wrong(split).probability())
-    ends = np.cumsum([len(e.wrong) for e in ev.examples(split)])[:-1]
-    gaps = [t - w.mean() for t, w in zip(true, np.split(wrong, ends), strict=True)]
-    return mean([float(1 / (1 + np.exp(-gap))) for gap in gaps], ev.groups(split))
+    right = _means(ev.tokens(split) if true == "tokens" else ev.rephrased(split), ev, split, true)
+    wrong = _means(ev.wrong(split), ev, split, "wrong")
+    if aggregate == "bounded":
+        values = 1 / (1 + np.exp(wrong - right))
+    else:
+        ratio = published.truth_ratio_of(-right, list(-wrong[:, None]))
+        near = aggregate == "closer_to_1"
+        values = published.closer_to_1(ratio) if near else published.true_better(ratio)
+    return mean(values.tolist(), ev.groups(split))
+
+
+def _means(tokens: Tokens, ev: Evidence, split: str, kind: str) -> NDArray[np.float64]:
+    """[n] for each example the mean over its answers of the mean token log-probability."""
+    each = np.array([row.mean(dtype=np.float64) for row in tokens.each("logp")])
+    counts = [1 if kind == "tokens" else len(getattr(e, kind)) for e in ev.examples(split)]
+    return np.array([part.mean() for part in np.split(each, np.cumsum(counts)[:-1])])
 
 
 @audit(
     access="logits",
     reads=("{split}.tokens",),
     better="gold",
-    version=1,
+    version=2,
     source="arXiv:2205.10770",
 )
 def exact_memorization(ev: Evidence, *, split: str = "forget") -> Finding:
-    """Share of an answer's tokens that are the model's first choice given all before them, 0 to 1."""
-    return mean([float(row.mean()) for row in ev.tokens(split).each("hit")], ev.groups(split))
+    """Share of an answer's tokens that are the model's first choice given all before them, 0 to 1.
+
+    The tokens that close the turn are no part of the answer.
+    """
+    hits = ev.tokens(split).each("hit", end=False)
+    return mean([float(row.mean()) if len(row) else math.nan for row in hits], ev.groups(split))
 
 
 @audit(
     access="logits",
     reads=("{split}.tokens",),
     better="gold",
-    version=1,
+    version=2,
     source="arXiv:2406.09179",
 )
 def extraction_strength(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -77,8 +106,10 @@ def extraction_strength(ev: Evidence, *, split: str = "forget") -> Finding:
 
     1 - k / n, where k of the n tokens must be given before every later one is the model's first
     choice. A model that never gets even the last one scores 0 (the incumbent's code gives 1 / n).
+    The tokens that close the turn are left out: any chat model gets those.
     """
-    return mean([completed(row) for row in ev.tokens(split).each("hit")], ev.groups(split))
+    hits = ev.tokens(split).each("hit", end=False)
+    return mean([completed(row) if len(row) else math.nan for row in hits], ev.groups(split))
 
 
 def completed(hit: np.ndarray) -> float:

@@ -1,0 +1,169 @@
+"""What the model can still do: questions with choices, sums, free answers, tasks of lm-eval."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unteach.audit.evidence import Evidence
+from unteach.audit.finding import Finding, mean, unavailable
+from unteach.audit.harness import HarnessResult
+from unteach.audit.judges import Nli, Unavailable
+from unteach.audit.measure import Tokens
+from unteach.data.sources import FINAL_ANSWER
+from unteach.registry import audit
+
+NUMBER = re.compile(r"(?<![0-9])-?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?")
+"""A number as people write it: -3, 1,000, 2.50; the 4 of "3-4" is not negative."""
+
+Z = 1.96
+"""Standard errors from the value to the ends of a 95 % interval."""
+
+
+@audit(
+    access="logits",
+    reads=("{split}.tokens", "{split}.wrong"),
+    better="original",
+    version=1,
+    source="MMLU, arXiv:2009.03300",
+)
+def multiple_choice(ev: Evidence, *, split: str = "mmlu", normalise: bool = False) -> Finding:
+    """Share of questions whose true answer is likelier than every wrong one, 0 to 1.
+
+    An answer's log-probability is summed over its tokens, or averaged with `normalise`, which long
+    answers of different lengths need; the tokens that close the turn are left out. A tie of k
+    answers for the first place counts 1 / k.
+    """
+    values, chances = [], []
+    for true, wrong in _rivals(ev, split, normalise):
+        tied = 1 + int((wrong == true).sum())
+        values.append(0.0 if (wrong > true).any() else 1 / tied)
+        chances.append(1 / (1 + len(wrong)))
+    return mean(values, ev.groups(split), f"Chance is {np.mean(chances):.2g}.")
+
+
+@audit(
+    access="logits",
+    reads=("{split}.tokens", "{split}.wrong"),
+    better="original",
+    version=1,
+    source="TOFU, arXiv:2401.06121",
+)
+def probability_of_options(ev: Evidence, *, split: str = "forget") -> Finding:
+    """Share of the true answer in the probability of all options, 0 to 1: p / (p + sum of p wrong).
+
+    As published, p is exp of the mean log-probability of an answer's tokens, with those that close
+    the turn. With k options 1 / k means that all are alike.
+    """
+    true = ev.tokens(split).probability()
+    wrong = _by_example(ev, split, ev.wrong(split).probability())
+    values = [float(p / (p + others.sum())) for p, others in zip(true, wrong, strict=True)]
+    return mean(values, ev.groups(split))
+
+
+@audit(
+    access="text",
+    reads=("{split}.texts({max_tokens})",),
+    better="original",
+    version=1,
+    source="GSM8K, arXiv:2110.14168",
+)
+def final_answer(ev: Evidence, *, split: str = "gsm8k", max_tokens: int = 256) -> Finding:
+    """Share of greedy answers whose last number is the one after #### in the true answer, 0 to 1.
+
+    Without examples shown; published figures show eight or so. Rows without such a line are
+    unknown. Models of a few hundred million weights are near 0.
+    """
+    pairs = zip(ev.examples(split), ev.texts(split, max_tokens), strict=True)
+    return mean([_solves(text, e.answer) for e, text in pairs], ev.groups(split))
+
+
+@audit(
+    access="text",
+    reads=("{split}.texts",),
+    better="gold",
+    version=1,
+    source="arXiv:2510.07626",
+)
+def open_qa(ev: Evidence, *, split: str = "forget") -> Finding:
+    """Share of greedy answers from which the true one follows, by a local NLI model, 0 to 1.
+
+    The premise is the greedy answer, as published; there two examples are shown first, here none.
+    An empty answer entails nothing.
+    """
+    nli: Nli | Unavailable = ev.tools["nli"]()
+    if isinstance(nli, Unavailable):
+        return unavailable(nli.reason)
+    texts = ev.texts(split)
+    follows = nli.entailment(texts, [e.answer for e in ev.examples(split)])
+    values = [float(f and text != "") for f, text in zip(follows, texts, strict=True)]
+    return mean(values, ev.groups(split))
+
+
+@audit(
+    access="logits",
+    reads=("{task}.harness({limit}, {shots})",),
+    better="original",
+    version=1,
+    source="lm-evaluation-harness",
+)
+def lm_eval(ev: Evidence, *, task: str = "mmlu", limit: int = 200, shots: int = 0) -> Finding:
+    """The first metric of a task of the optional package lm-eval, in the task's own unit.
+
+    On the first `limit` questions, or as many of each part of a group; the interval is 1.96
+    standard errors to each side, over questions. No chat template is applied.
+    """
+    kept = ev.harness(task, limit, shots)
+    if "reason" in kept:
+        return unavailable(kept["reason"])
+    found = HarnessResult(**kept)
+    rows = np.array(found.per_example, dtype=np.float64)
+    no_interval = " It has no standard error: no interval." if np.isnan(found.stderr) else ""
+    return Finding(
+        value=found.value,
+        low=found.value - Z * found.stderr,
+        high=found.value + Z * found.stderr,
+        n=found.n,
+        groups=found.n,
+        per_example=rows if len(rows) else None,
+        group_ids=tuple(f"{task}-{i}" for i in range(len(rows))),
+        note=f"{found.metric} of {task} by lm-eval.{no_interval}",
+    )
+
+
+def _rivals(
+    ev: Evidence, split: str, normalise: bool
+) -> Iterator[tuple[float, NDArray[np.float64]]]:
+    """Log-probability of the true answer and those of the wrong ones, question by question."""
+    true = _answer_logp(ev.tokens(split), normalise)
+    wrong = _by_example(ev, split, _answer_logp(ev.wrong(split), normalise))
+    return zip(true, wrong, strict=True)
+
+
+def _answer_logp(tokens: Tokens, normalise: bool) -> NDArray[np.float64]:
+    """[n] nats, without the tokens that close the turn."""
+    pairs = zip(tokens.each("logp"), tokens.each("end"), strict=True)
+    reduce = np.mean if normalise else np.sum
+    return np.array([reduce(logp[~end], dtype=np.float64) for logp, end in pairs])
+
+
+def _by_example(ev: Evidence, split: str, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """What was measured of the wrong answers, one array an example."""
+    ends = np.cumsum([len(e.wrong) for e in ev.examples(split)])[:-1]
+    return np.split(values, ends)
+
+
+def _solves(text: str, answer: str) -> float:
+    wanted = FINAL_ANSWER.search(answer)
+    if wanted is None:
+        return float("nan")
+    said = NUMBER.findall(text.replace("\u2212", "-"))
+    return float(bool(said) and _value(said[-1]) == _value(wanted[1]))
+
+
+def _value(number: str) -> Decimal:
+    return Decimal(number.replace(",", ""))
