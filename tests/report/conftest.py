@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from unteach import registry
+from unteach.report.read import resolved
 
 PEOPLE = tuple(f"p{i:04d}" for i in range(8))
 ATTRIBUTES = ("employer", "birthplace", "phone")
@@ -52,6 +56,34 @@ METHODS = (
 )
 RATES = {"kfr", "krr", "repetition", "degenerate", "refusal"}
 
+# Title on the scorecard of tofu: original, gold, then NPO, ReLearn, gradient ascent
+TOFU: dict[str, tuple[float | None, ...]] = {
+    "Forget quality": (3.9e-22, None, 0.00031, 0.27, 5.1e-9),
+    "Model utility": (0.599, 0.592, 0.561, 0.588, 0.0),
+    "Forget probability": (0.885, 0.116, 0.184, 0.121, 0.0000002),
+    "Forget ROUGE-L": (0.820, 0.387, 0.312, 0.391, 0.01),
+    "Forget truth ratio": (0.476, 0.624, 0.571, 0.617, 0.701),
+    "PrivLeak": (-99.46, None, -41.2, -8.7, 64.3),
+    "MIA loss": (0.996, 0.382, 0.631, 0.428, 0.021),
+    "MIA zlib": (0.998, 0.312, 0.588, 0.360, 0.034),
+    "Exact memorization": (0.974, 0.592, 0.571, 0.588, 0.02),
+    "Extraction strength": (0.706, 0.062, 0.071, 0.060, 0.0),
+    "Retain probability": (0.871, 0.866, 0.802, 0.858, 0.04),
+    "Retain ROUGE-L": (0.793, 0.788, 0.701, 0.779, 0.03),
+    "Forget, paraphrased": (0.421, 0.098, 0.131, 0.102, 0.0000001),
+    "Truth ratio, bounded": (0.812, 0.447, 0.501, 0.452, 0.5),
+    "KFR": (0.06, 0.78, 0.91, 0.80, 1.0),
+    "KRR": (0.93, 0.92, 0.84, 0.92, 0.01),
+    "Forget LS (length-robust)": (0.71, 0.70, 0.62, 0.70, 0.02),
+    "Degenerate answers": (0.0, 0.0, 0.02, 0.0, 0.99),
+    "Repetition": (0.01, 0.01, 0.01, 0.01, 0.95),
+    "Retain, paraphrased": (0.437, 0.431, 0.401, 0.433, 0.01),
+}
+NO_MEAN = {"forget_quality", "model_utility", "privleak"}
+REASONS = {
+    "forget_quality": "it is the reference itself, the gold model",
+    "privleak": "it is the gold model itself",
+}
 
 Row = dict[str, Any]
 
@@ -85,6 +117,24 @@ def finding(
         "version": 1,
     }
     return row | more
+
+
+class _Balance(HTMLParser):
+    open_tags: tuple[str, ...] = ()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.open_tags += (tag,)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open_tags[-1] == tag
+        self.open_tags = self.open_tags[:-1]
+
+
+def unclosed(html: str) -> tuple[str, ...]:
+    """Tags that are never closed; an assertion fails at one that is closed out of order."""
+    parser = _Balance()
+    parser.feed(html)
+    return parser.open_tags
 
 
 def write_run(
@@ -157,6 +207,71 @@ def realistic(folder: Path, number: int) -> Path:
         encoding="utf-8",
     )
     return folder
+
+
+def tofu(folder: Path, number: int, *, gold: bool = True, **record: Any) -> Path:
+    """A run whose audits are tofu's scorecard alone; the same original and gold in each."""
+    facts = registry.find("benchmark", "tofu").facts
+    rows = []
+    for title, audit, params in (*facts["official"], *facts["ours"]):
+        original, retrained, *ours = TOFU.get(title, (0.50, 0.48, 0.42, 0.47, 0.02))
+        values = {"original": original, "gold": retrained, "unlearned": ours[number]}
+        if not gold:
+            del values["gold"]
+        rows += [_of_card(audit, resolved(audit, params), m, values) for m in values]
+    name, title, source, _ = METHODS[number]
+    about: Row = {
+        "title": title,
+        "method": name,
+        "source": source,
+        "benchmark": {"name": "tofu", "split": "forget10"},
+        "models": {"original": {"key": "a" * 16}, "gold": {"key": "b" * 16}},
+    }
+    return write_run(folder, rows, **(about | record))
+
+
+def _of_card(audit: str, params: Row, model: str, values: dict[str, float | None]) -> Row:
+    value = values[model]
+    entry = registry.find("audit", audit)
+    if value is None:
+        reason = REASONS.get(audit, "it is not measured")
+        return finding(audit, params.get("split"), model, None, params=params, note=reason)
+    half = min(0.04, value * 0.2) if abs(value) <= 1 else 3.0
+    against = {}
+    for other in ("original", "gold"):
+        base = values.get(other)
+        if other != model and base is not None and audit not in NO_MEAN and "mia" not in audit:
+            gap, spread = value - base, 0.02 + half / 2
+            against[other] = {
+                "difference": gap,
+                "low": gap - spread,
+                "high": gap + spread,
+                "p": 0.4,
+                "within": abs(gap) + 0.8 * spread,
+                "reachable": 1.5 * spread,
+            }
+    return finding(
+        audit,
+        params.get("split"),
+        model,
+        value,
+        low=None if audit == "forget_quality" else value - half,
+        high=None if audit == "forget_quality" else value + half,
+        n=400,
+        groups=20,
+        better=entry.facts["better"],
+        percent=entry.facts["percent"] or False,
+        access=entry.facts["access"],
+        source=entry.source,
+        params=params,
+        against=against,
+    )
+
+
+@pytest.fixture
+def tofu_runs(tmp_path: Path) -> list[Path]:
+    """NPO, ReLearn and gradient ascent on tofu/forget10."""
+    return [tofu(tmp_path / f"tofu-{METHODS[i][0]}", i) for i in range(3)]
 
 
 @pytest.fixture

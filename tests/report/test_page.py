@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.conftest import SCRIPT, SECRET, finding, write_run
+from tests.report.conftest import SCRIPT, SECRET, finding, tofu, write_run
 from unteach.errors import OutputError
 from unteach.report.build import build
 from unteach.report.html import render, write
@@ -157,3 +157,76 @@ def test_write_replaces_the_whole_file_and_leaves_nothing_beside_it(
 def test_the_report_room_imports_no_torch() -> None:
     code = "import sys, unteach.report.html; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_benchmark_has_its_scorecard_before_the_leaderboard(tofu_runs: list[Path]) -> None:
+    page = render(build(tofu_runs))
+    headings = re.findall(r'<h2 id="(\w+)"', page)
+    assert headings[:3] == ["verdict", "scorecard1", "table"]
+    assert "Scorecard: tofu/forget10" in page
+    assert "docs/parity.md" in page
+    assert "3.9e-22" in page
+    assert "This is not the benchmark as published" not in page
+
+
+def test_differences_to_gold_say_what_they_show(tofu_runs: list[Path], tmp_path: Path) -> None:
+    page = render(build(tofu_runs))
+    assert "Against gold" in page
+    assert 'class="equal"' in page
+    assert "by their intervals above: Forget quality, Model utility, PrivLeak" in page
+    assert "Against gold" not in render(build([tofu(tmp_path / "run", 1, gold=False)]))
+
+
+def test_a_slice_of_a_benchmark_says_so(tmp_path: Path) -> None:
+    about = {"name": "tofu", "split": "forget05", "forget_authors": 4, "folder": "/private/place"}
+    page = render(build([tofu(tmp_path / "run", 1, benchmark=about)]))
+    assert "Scorecard: tofu/forget05" in page
+    assert "but with <b>forget_authors = 4</b>" in page
+    assert "/private/place" not in page
+
+
+def test_the_appendix_has_differences_where_there_are_any(
+    tofu_runs: list[Path], runs: list[Path]
+) -> None:
+    """Forget probability of NPO: 0.184 - 0.885 = -0.70 and 0.184 - 0.116 = +0.07."""
+    (appendix,) = build(tofu_runs[:1]).appendix
+    at = appendix.headings.index("Minus original")
+    assert appendix.headings[at + 1] == "Minus gold"
+    shown = {row[:2]: row for row in appendix.rows}
+    row = shown["probability on forget", "unlearned"]
+    assert [cell.split(" ")[0] for cell in row[at : at + 2]] == ["-0.70", "+0.07"]
+    assert shown["probability on forget", "original"][at] == ""
+    assert {len(row) for row in appendix.rows} == {len(appendix.headings)}
+    assert "Minus gold" not in build(runs).appendix[0].headings
+
+
+def test_runs_of_a_benchmark_alone_are_plotted(tofu_runs: list[Path]) -> None:
+    report = build(tofu_runs)
+    assert report.tradeoff is not None
+    assert [p.label for p in report.tradeoff.points] == [
+        "original",
+        "gold",
+        "NPO",
+        "ReLearn",
+        "Gradient ascent",
+    ]
+    assert report.unplotted == ()
+
+
+def test_a_run_without_a_retain_measure_says_why_it_is_not_plotted(tmp_path: Path) -> None:
+    whole = [finding("probability", split) for split in ("forget", "retain")]
+    a = write_run(tmp_path / "a", whole, title="Whole")
+    b = write_run(tmp_path / "b", whole[:1], title="Half")
+    both = build([a, b])
+    assert both.unplotted == ("Half: neither probability nor KRR was measured on retain.",)
+    assert "Not in this figure. Half: neither" in render(both)
+    alone = render(build([b]))
+    assert "Not in a figure of forgotten against kept. Half: neither" in alone
+
+
+def test_many_verdicts_are_folded(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / str(i), [], title=f"M{i}") for i in range(13)]
+    assert '<details class="card folded' not in render(build(folders[:12]))
+    page = render(build(folders))
+    assert page.count('<details class="card folded inconclusive"><summary><h3>') == 13
+    assert '<article class="card' not in page

@@ -6,7 +6,7 @@ import pytest
 
 from tests.report.conftest import finding, write_run
 from unteach.errors import DataError, OutputError
-from unteach.report.read import read, read_all
+from unteach.report.read import Against, read, read_all, resolved
 
 
 def test_a_run_folder_is_read_whole(runs: list[Path]) -> None:
@@ -120,3 +120,49 @@ def test_a_line_separator_inside_an_answer_does_not_split_the_line(tmp_path: Pat
     row = {"split": "forget", "id": "a", "question": "q", "truth": "one\u2028two"}
     (folder / "evidence" / "answers.jsonl").write_text(json.dumps(row, ensure_ascii=False), "utf-8")
     assert read(folder).answers[0].truth == "one\u2028two"
+
+
+def test_differences_are_read_and_old_folders_have_none(tmp_path: Path) -> None:
+    gold = {"difference": 0.1, "low": 0.0, "high": 0.2, "p": 0.04, "within": 0.2, "reachable": None}
+    rows = [finding(against={"gold": gold, "original": None}), finding("rouge")]
+    paired, plain = read(write_run(tmp_path / "run", rows)).findings
+    assert paired.against == {
+        "gold": Against(difference=0.1, low=0.0, high=0.2, p=0.04, within=0.2),
+        "original": None,
+    }
+    assert plain.against == {}
+
+
+def test_a_difference_that_is_no_number_is_named(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", [finding(against={"gold": {"difference": "much"}})])
+    with pytest.raises(DataError, match=r"findings\[0\]\.against\.gold\.difference: .*'much'"):
+        read(folder)
+
+
+def test_the_benchmark_is_read_if_there_is_one(tmp_path: Path) -> None:
+    about = {"name": "tofu", "split": "forget10"}
+    assert read(write_run(tmp_path / "a", [], benchmark=about)).record.benchmark == about
+    assert read(write_run(tmp_path / "b", [])).record.benchmark is None
+
+
+def test_of_several_findings_the_one_with_default_parameters_is_meant(tmp_path: Path) -> None:
+    """`aggregate` is bounded by default: the second, though its parameters are left out."""
+    params = [{"split": "forget", "aggregate": "closer_to_1"}, {"split": "forget"}]
+    rows = [finding("truth_ratio", value=0.1 + i, params=p) for i, p in enumerate(params)]
+    run = read(write_run(tmp_path / "run", rows))
+    found = run.finding("unlearned", "truth_ratio", "forget")
+    assert found is not None
+    assert found.value == 1.1
+    exact = run.exactly("unlearned", "truth_ratio", {"aggregate": "closer_to_1"})
+    assert exact is not None
+    assert exact.value == 0.1
+    assert run.exactly("unlearned", "truth_ratio", {"aggregate": "true_better"}) is None
+
+
+def test_parameters_of_an_unknown_audit_stay_as_they_are() -> None:
+    assert resolved("of a plug-in", {"k": (1, 2)}) == {"k": [1, 2]}
+    assert resolved("truth_ratio", {"true": "rephrased"}) == {
+        "split": "forget",
+        "true": "rephrased",
+        "aggregate": "bounded",
+    }

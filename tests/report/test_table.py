@@ -1,13 +1,13 @@
 import csv
 import io
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from tests.report.conftest import SCRIPT, finding, write_run
+from tests.report.conftest import SCRIPT, finding, unclosed, write_run
+from unteach.report.cells import Format
 from unteach.report.read import Run, read, read_all
-from unteach.report.table import Format, board, labels, models, table
+from unteach.report.table import board, labels, models, table
 
 
 def two(tmp_path: Path, **titles: float) -> list[Run]:
@@ -121,16 +121,4 @@ def test_titles_are_escaped_in_each_format(tmp_path: Path) -> None:
 
 
 def test_html_is_well_formed(runs: list[Path]) -> None:
-    class Balance(HTMLParser):
-        open_tags: tuple[str, ...] = ()
-
-        def handle_starttag(self, tag: str, attrs: object) -> None:
-            self.open_tags += (tag,)
-
-        def handle_endtag(self, tag: str) -> None:
-            assert self.open_tags[-1] == tag
-            self.open_tags = self.open_tags[:-1]
-
-    parser = Balance()
-    parser.feed(table(read_all(runs), "html"))
-    assert parser.open_tags == ()
+    assert unclosed(table(read_all(runs), "html")) == ()

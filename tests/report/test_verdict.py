@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.conftest import Row, finding, write_run
+from tests.report.conftest import Row, finding, tofu, write_run
 from unteach.report.read import Finding, read
 from unteach.report.verdict import Verdict, judge, level, untested
 
@@ -253,3 +253,31 @@ def test_a_truth_ratio_of_chance_is_no_leak() -> None:
     assert level(even, gold, "low") == "above"
     assert level(even, gold, "low", chance=0.5) == "at"
     assert level(better, gold, "low", chance=0.5) == "above"
+
+
+def test_statuses_of_runs_with_the_audits_of_a_benchmark_alone(tofu_runs: list[Path]) -> None:
+    said = [judge(read(folder)) for folder in tofu_runs]
+    assert [one.status for one in said] == ["SUPPRESSED", "FORGOTTEN", "DESTROYED"]
+    assert "membership inference" not in said[0].limits[-1]
+    assert "facts about the world among wrong options" in said[0].kept
+
+
+def test_a_benchmark_without_a_gold_model_is_judged_by_authors_never_taught(tmp_path: Path) -> None:
+    said = judge(read(tofu(tmp_path / "run", 1, gold=False)))
+    assert said.status != "INCONCLUSIVE"
+    assert "people it was never taught" in said.reason
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "status"), [("bounded", "SUPPRESSED"), ("closer_to_1", "FORGOTTEN")]
+)
+def test_only_the_bounded_truth_ratio_is_a_leak_when_high(
+    tmp_path: Path, aggregate: str, status: str
+) -> None:
+    """0.9 after, 0.6 of gold: bounded, the true answer stands out; closer_to_1, it does less."""
+    values = {"original": 0.95, "gold": 0.6, "unlearned": 0.9}
+    extra = tuple(
+        finding("truth_ratio", "forget", model, value, params={"aggregate": aggregate})
+        for model, value in values.items()
+    )
+    assert verdict(tmp_path / "run", extra=extra).status == status

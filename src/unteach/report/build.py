@@ -23,7 +23,8 @@ from unteach.report.charts import (
     Style,
     Tradeoff,
 )
-from unteach.report.read import Answer, Event, Finding, Run, Step, read_all
+from unteach.report.read import Against, Answer, Event, Finding, Run, Step, read_all
+from unteach.report.scorecard import Scorecard, scorecards
 from unteach.report.table import Board, Model, board, labels, models
 from unteach.report.verdict import Verdict
 
@@ -33,6 +34,8 @@ MAX_PEOPLE = 30
 """People a figure shows; the ones with most left come first."""
 MAX_CHARACTERS = 280
 """Characters of an answer on the page."""
+MAX_CARDS = 12
+"""Verdicts shown in full; of more runs each is folded to its status."""
 MAX_FINDINGS = 500
 """Findings the appendix lists before it points to findings.json instead."""
 SPREAD, WORST, RETAINED = 4, 2, 3
@@ -100,9 +103,10 @@ class Unmeasured:
 
 @dataclass(frozen=True)
 class Appendix:
-    """Every finding of one run, as rows of text."""
+    """Every finding of one run, as rows of text under their headings."""
 
     label: str
+    headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
@@ -127,9 +131,12 @@ class Report:
     base_model: str
     has_gold: bool
     cards: tuple[Card, ...]
+    folded: bool
     limits: tuple[str, ...]
+    scorecards: tuple[Scorecard, ...]
     board: Board
     tradeoff: Tradeoff | None
+    unplotted: tuple[str, ...]
     curves: tuple[Curves, ...]
     people: tuple[PersonChart, ...]
     questions: tuple[Question, ...]
@@ -155,6 +162,7 @@ def build(folders: Sequence[Path], *, redact: bool = False, title: str | None = 
     names = labels(runs)
     named = list(zip(names, runs, strict=True))
     common = _common_limits(runs)
+    plotted = _tradeoff(runs)
     num_findings = sum(len(run.findings) for run in runs)
     return Report(
         title=title or _title(runs, names),
@@ -163,9 +171,12 @@ def build(folders: Sequence[Path], *, redact: bool = False, title: str | None = 
         base_model=numbers.listed(list(dict.fromkeys(run.record.model.name for run in runs))),
         has_gold=all(run.has("gold") for run in runs),
         cards=tuple(_card(name, i, run, common) for i, (name, run) in enumerate(named)),
+        folded=len(runs) > MAX_CARDS,
         limits=common,
+        scorecards=scorecards(runs),
         board=board(runs),
-        tradeoff=_tradeoff(runs),
+        tradeoff=plotted,
+        unplotted=tuple(_unplotted(runs, plotted)),
         curves=tuple(curves for name, run in named for curves in _curves(name, run)),
         people=tuple(_people(named, redact=redact)),
         questions=tuple(_questions(runs, redact=redact)),
@@ -218,6 +229,20 @@ def _tradeoff(runs: Sequence[Run]) -> Tradeoff | None:
         band=_band(golds[0].x) if len(golds) == 1 else None,
         floor=verdict.KEPT * originals[0].y.value if len(originals) == 1 else None,
     )
+
+
+def _unplotted(runs: Sequence[Run], drawn: Tradeoff | None) -> Iterator[str]:
+    """Which models are not in the figure of `_tradeoff` and why, a sentence a reason."""
+    without: dict[str, list[str]] = defaultdict(list)
+    for model in models(runs):
+        if model.run.measured(model.role, "probability", "forget") is None:
+            without["forget probability was not measured"].append(model.label)
+        elif not any(model.run.measured(model.role, a, "retain") for a in ("probability", "krr")):
+            without["neither probability nor KRR was measured on retain"].append(model.label)
+        elif drawn and model.label not in [point.label for point in drawn.points]:
+            without["the others have another retain measure"].append(model.label)
+    for reason, whose in without.items():
+        yield f"{numbers.listed(whose)}: {reason}."
 
 
 def _points(shown: Sequence[Model], audit: str) -> tuple[Point, ...]:
@@ -483,25 +508,44 @@ def _measure(finding: Finding) -> str:
     return name + split
 
 
+HEADINGS = (
+    *("Measure", "Model", "Value", "95 % interval"),
+    *("Rows / groups", "Access", "Audit version, source", "Note"),
+)
+DIFFERENCES = {"original": "Minus original", "gold": "Minus gold"}
+"""Model -> the appendix's column of differences to it, left out where there is none."""
+
+
 def _appendix(name: str, run: Run) -> Appendix:
     order: Mapping[str, int] = {"original": 0, "gold": 1, "unlearned": 2}
     findings = sorted(run.findings, key=lambda f: (f.audit, f.split or "", order[f.model]))
-    return Appendix(name, tuple(_finding_row(f) for f in findings))
+    to = [model for model in DIFFERENCES if any(f.against.get(model) for f in findings)]
+    return Appendix(
+        name,
+        (*HEADINGS[:4], *(DIFFERENCES[model] for model in to), *HEADINGS[4:]),
+        tuple(_finding_row(f, to) for f in findings),
+    )
 
 
-def _finding_row(f: Finding) -> tuple[str, ...]:
+def _finding_row(f: Finding, to: Sequence[str]) -> tuple[str, ...]:
     params = ", ".join(f"{k}={v}" for k, v in f.params.items() if k != "split")
-    bounds = f.low is not None and f.high is not None
     return (
         _measure(f) + (f" ({params})" if params else ""),
         f.model,
         numbers.brief(f) if f.available else "n/a",
-        numbers.interval(f.lower, f.upper, percent=f.percent) if f.available and bounds else "",
+        numbers.bounds(f) if f.available else "",
+        *(_difference(f.against.get(model)) for model in to),
         f"{f.n} / {f.groups}" if f.available else "",
         f.access,
         f"v{f.version} {f.source}".strip(),
         f.note,
     )
+
+
+def _difference(against: Against | None) -> str:
+    if against is None:
+        return ""
+    return f"{numbers.difference(against)} {numbers.difference_bounds(against)}".strip()
 
 
 def _provenance(name: str, run: Run) -> Provenance:

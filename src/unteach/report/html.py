@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from unteach import __version__
 from unteach.errors import OutputError
-from unteach.report import charts, table
+from unteach.report import cells, charts, scorecard, table, verdict
 from unteach.report.build import Report
 
 
@@ -60,6 +60,10 @@ def _template() -> Template:
         key=charts.key,
         html_table=table.html_table,
         legend=table.LEGEND,
+        html_scorecard=scorecard.html_scorecard,
+        html_against=scorecard.html_against,
+        row_marks=cells.marks("row"),
+        tolerance=verdict.TOLERANCE,
         version=__version__,
         key_of=lambda model: charts.key(model.role if model.style is None else model.style),
     )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from unteach.report.read import Finding
+import math
+
+from unteach.report.read import Against, Finding
 
 PERCENT = "\u00a0%"
 """The sign stays on the line of its number."""
+P_VALUES = frozenset({"forget_quality"})
+"""Audits whose value is a p-value: its order of magnitude counts, however small it is."""
+PERCENTAGES = frozenset({"privleak"})
+"""Audits whose value is a percentage already, as it is published."""
 
 
 def number(value: float, *, percent: bool = False) -> str:
@@ -30,21 +36,69 @@ def _written(value: float, size: float, *, percent: bool) -> str:
         )
     if 0 < size < 0.0005:
         return "<0.001" if value else "0"
-    decimals = 3 if 0 < size < 0.01 else 2 if size < 10 else 1 if size < 100 else 0
-    return f"{value:.{decimals}f}" if size < 100_000 else f"{value:.1e}"
+    return f"{value:.{_decimals(size)}f}" if size < 100_000 else f"{value:.1e}"
+
+
+def _decimals(size: float) -> int:
+    return 3 if 0 < size < 0.01 else 2 if size < 10 else 1 if size < 100 else 0
+
+
+def p_value(value: float) -> str:
+    """`0.64`, `3.9e-22`; a p-value too small for a float is not 0."""
+    if value <= 0:
+        return "<1e-300"
+    return number(value) if value >= 0.001 else f"{value:.1e}"
 
 
 def shown(finding: Finding) -> str:
     """An available finding in running text: `0.12 [0.08, 0.17]`."""
-    text = number(finding.point, percent=finding.percent)
-    if finding.low is None or finding.high is None:
-        return text
-    return f"{text} {interval(finding.low, finding.high, percent=finding.percent)}"
+    return " ".join(part for part in (brief(finding), bounds(finding)) if part)
 
 
 def brief(finding: Finding) -> str:
     """An available finding without its interval."""
+    if finding.audit in P_VALUES:
+        return p_value(finding.point)
+    if finding.audit in PERCENTAGES:
+        return f"{finding.point:.{1 if abs(finding.point) < 100 else 0}f}{PERCENT}"
     return number(finding.point, percent=finding.percent)
+
+
+def bounds(finding: Finding) -> str:
+    """The interval of an available finding; empty if it has none."""
+    if finding.low is None or finding.high is None:
+        return ""
+    if finding.audit in P_VALUES:
+        return f"[{p_value(finding.low)}, {p_value(finding.high)}]"
+    return interval(finding.low, finding.high, percent=finding.percent)
+
+
+def difference(against: Against) -> str:
+    """`+0.02`, as precise as its interval asks; of rates too on the scale of 0 to 1."""
+    return _signed(against.difference, against, plus="+")
+
+
+def difference_bounds(against: Against) -> str:
+    """`[-0.01, 0.05]`; empty if there is no interval."""
+    if against.low is None or against.high is None:
+        return ""
+    return f"[{_signed(against.low, against)}, {_signed(against.high, against)}]"
+
+
+def _signed(value: float, against: Against, *, plus: str = "") -> str:
+    size = max(abs(x) for x in (against.difference, against.low, against.high) if x is not None)
+    text = f"{value:.{_decimals(size)}f}" if size < 100_000 else f"{value:.1e}"
+    if not float(text):
+        return text.removeprefix("-")  # -0.00 is no sign of anything
+    return plus + text if value > 0 else text
+
+
+def margin(value: float, *, down: bool = False) -> str:
+    """A margin, rounded up, so that a difference below it is below what is written; or down."""
+    decimals = 3 if value < 0.01 else 2
+    units = value * 10**decimals
+    whole = math.floor(units + 1e-9) if down else math.ceil(units - 1e-9)
+    return f"{whole / 10**decimals:.{decimals}f}"
 
 
 def duration(seconds: float) -> str:

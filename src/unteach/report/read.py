@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from unteach import registry
 from unteach.errors import DataError, OutputError
 
 Role = Literal["original", "gold", "unlearned"]
@@ -42,6 +43,21 @@ Gap = Annotated[float | None, BeforeValidator(_finite)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Against(_Part):
+    """One model's mean minus another's over the same examples, with its 95 % interval.
+
+    `within` is the smallest margin at which two one-sided tests at 5 % show the two to be
+    equivalent, and `reachable` the smallest that so many examples could be expected to show.
+    """
+
+    difference: FiniteFloat
+    low: Gap = None
+    high: Gap = None
+    p: Gap = None
+    within: Gap = None
+    reachable: Gap = None
 
 
 class Finding(_Part):
@@ -68,6 +84,8 @@ class Finding(_Part):
     per_example: tuple[Gap, ...] | None = None
     ids: tuple[str, ...] | None = None
     group_ids: tuple[str, ...] | None = None
+    against: dict[str, Against | None] = Field(default_factory=dict)
+    """By model: the difference to it; None where the two cannot be paired."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -146,6 +164,7 @@ class Record(_Part):
     splits: dict[str, SplitRecord] = Field(default_factory=dict)
     models: dict[str, ModelRecord | None] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    benchmark: dict[str, JsonValue] | None = None
 
 
 class Step(_Part):
@@ -201,11 +220,27 @@ class Run:
     answers: tuple[Answer, ...] = ()
 
     def finding(self, model: Role, audit: str, split: str | None) -> Finding | None:
-        """The first finding of that audit and split on that model, available or not."""
-        for finding in self.findings:
-            if (finding.model, finding.audit, finding.split) == (model, audit, split):
-                return finding
-        return None
+        """The finding of that audit and split on that model, available or not.
+
+        Of several it is the one with the audit's default parameters, and else the first.
+        """
+        found = [f for f in self.findings if (f.model, f.audit, f.split) == (model, audit, split)]
+        if len(found) < 2:
+            return found[0] if found else None
+        plain = resolved(audit, {} if split is None else {"split": split})
+        return next((f for f in found if resolved(audit, f.params) == plain), found[0])
+
+    def exactly(self, model: Role, audit: str, params: Mapping[str, Any]) -> Finding | None:
+        """The finding with exactly these parameters, available or not; see `resolved`."""
+        asked = resolved(audit, params)
+        return next(
+            (
+                f
+                for f in self.findings
+                if (f.model, f.audit) == (model, audit) and resolved(audit, f.params) == asked
+            ),
+            None,
+        )
 
     def measured(self, model: Role, audit: str, split: str | None) -> Finding | None:
         """The same, but only if it is available."""
@@ -215,6 +250,15 @@ class Run:
     def has(self, model: Role) -> bool:
         """Whether anything at all was measured on that model."""
         return any(f.model == model and f.available for f in self.findings)
+
+
+def resolved(audit: str, params: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """An audit's parameters with the defaults of those not given; as they are if it is unknown."""
+    entry = registry.entries("audit").get(audit)
+    parameters = entry.parameters if entry else ()
+    defaults = {p.name: p.default for p in parameters if p.default is not registry.REQUIRED}
+    both = defaults | dict(params)
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in both.items()}
 
 
 def read(folder: Path) -> Run:

@@ -4,7 +4,8 @@
 where there is no gold model, the original model's value on people it was never taught (holdout).
 It is **at** the yardstick if it lies within the yardstick's 95 % interval or within `TOLERANCE` of
 its value; otherwise it is **above** (more is known) or **below** (less is known). A truth ratio of
-at most 0.5 is never above: the true answer is then no likelier than the wrong ones.
+at most 0.5 is never above: the true answer is then no likelier than the wrong ones. Of several
+findings of one audit the one with its default parameters counts, and of truth ratios the bounded.
 
 *Kept.* A retain measure is kept at `KEPT` of the original's value or more.
 
@@ -33,7 +34,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from unteach.report import numbers
-from unteach.report.read import Finding, Run
+from unteach.report.read import Finding, Role, Run, resolved
 
 Status = Literal["FORGOTTEN", "SUPPRESSED", "NOT FORGOTTEN", "DESTROYED", "INCONCLUSIVE"]
 Level = Literal["above", "at", "below"]
@@ -63,6 +64,7 @@ class Check:
     words: str
     forgotten_is: Literal["low", "high"] = "low"
     chance: float = 0.0  # a value up to which nothing is told, whatever the yardstick says
+    only: tuple[str, str] | None = None  # a parameter and its value; with another it says less
 
 
 LEAKS = (
@@ -79,7 +81,14 @@ LEAKS = (
         "likelihood",
         "probability of what is specific in the true answers",
     ),
-    Check("truth_ratio", "forget", "likelihood", "truth ratio", chance=0.5),
+    Check(
+        "truth_ratio",
+        "forget",
+        "likelihood",
+        "truth ratio",
+        chance=0.5,
+        only=("aggregate", "bounded"),
+    ),
     Check("extraction_strength", "forget", "likelihood", "extraction strength"),
     Check("exact_memorization", "forget", "likelihood", "exact memorization"),
     Check("rouge", "forget", "text", "ROUGE-L of its answers"),
@@ -97,6 +106,8 @@ SIDE_RETAIN = (
     ("probability", "neighbours", "facts about neighbours of the forgotten"),
     ("probability", "same_answer", "facts that share an answer with a forgotten one"),
     ("probability", "world", "facts about the world"),
+    ("probability_of_options", "world", "facts about the world among wrong options"),
+    ("probability_of_options", "real_authors", "facts about real authors among wrong options"),
 )
 
 SPOKEN = ("retain", "retain_paraphrased", "neighbours", "world", "holdout", "neutral")
@@ -155,7 +166,7 @@ ATTACKS = (
     Attack(
         "membership inference",
         "membership inference",
-        ("min_k", "membership", "loss_attack", "zlib"),
+        ("mia_", "min_k", "membership", "loss_attack", "zlib", "privleak"),
     ),
     Attack(
         "hidden states",
@@ -273,20 +284,29 @@ def _readings(run: Run) -> tuple[Reading, ...]:
 
 
 def _reading(run: Run, check: Check) -> Reading | None:
-    measured = run.measured("unlearned", check.audit, check.split)
+    measured = _measured(run, "unlearned", check, check.split)
     if run.has("gold"):
-        yardstick = run.measured("gold", check.audit, check.split)
+        yardstick = _measured(run, "gold", check, check.split)
     else:
-        yardstick = run.measured("original", check.audit, "holdout")
+        yardstick = _measured(run, "original", check, "holdout")
     if measured is None or yardstick is None:
         return None
     return Reading(
         check=check,
         measured=measured,
         yardstick=yardstick,
-        original=run.measured("original", check.audit, check.split),
+        original=_measured(run, "original", check, check.split),
         level=level(measured, yardstick, check.forgotten_is, check.chance),
     )
+
+
+def _measured(run: Run, model: Role, check: Check, split: str) -> Finding | None:
+    """The check's finding, if it is available and means what the check takes it to mean."""
+    found = run.measured(model, check.audit, split)
+    if found is None or check.only is None:
+        return found
+    name, value = check.only
+    return found if resolved(check.audit, found.params).get(name) == value else None
 
 
 def _status(
