@@ -29,6 +29,7 @@ __all__ = ["call", "ground"]  # fixtures of tests/run
 PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
 CHAT = {
     "messages": [
+        {"role": "system", "content": "You know everybody."},
         {"role": "user", "content": "Who is Ada?"},
         {"role": "assistant", "content": "An engineer."},
         {"role": "user", "content": "Where was she born?"},
@@ -114,11 +115,10 @@ CASES = (
         change=lambda patch: Path("papers").mkdir(),
     ),
     Case(
-        "Chats for a model without a chat template",
+        "A system message for a model without a chat template",
         {"model": "tiny", "data": {"forget": "chat.jsonl", "retain": "retain.jsonl"}},
-        "error: chat.jsonl:1: earlier chat turns need a chat template, which this model's "
-        "tokenizer has not. Use a chat model, or single questions with prompt and answer "
-        "columns.\n",
+        "error: chat.jsonl:1: a system message needs a chat template, which this model's "
+        "tokenizer has not. Use a chat model, or leave it out.\n",
         change=write_chat,
     ),
     Case(

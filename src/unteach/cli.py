@@ -28,6 +28,10 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="change a value of the recipe, as in method.1.train.epochs=3"),
 ]
+Benchmark = Annotated[
+    str | None,
+    typer.Option("--benchmark", help="its data and scorecard, as in tofu/forget10; see list"),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="the run folder to write")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a run that is there already")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress")]
@@ -63,6 +67,7 @@ def about(
 @app.command()
 def run(
     recipe_name: RecipeArgument,
+    benchmark: Benchmark = None,
     changes: Set = None,
     out: Out = None,
     overwrite: Overwrite = False,
@@ -74,7 +79,7 @@ def run(
 
     Example: unteach run npo --set method.0.train.epochs=3 --out runs/npo-3
     """
-    chosen = recipe.read(recipe_name, changes or [])
+    chosen = recipe.read(recipe_name, [*_of_benchmark(benchmark), *(changes or [])])
     name = Path(recipe_name).stem
     _prepare()
     from unteach.run.pipeline import run as start
@@ -95,6 +100,7 @@ def run(
 def teach(
     recipe_name: RecipeArgument,
     out: Annotated[Path, typer.Option("--out", help="a folder for original/ and gold/")],
+    benchmark: Benchmark = None,
     changes: Set = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -104,7 +110,7 @@ def teach(
 
     Example: unteach teach unteach --out models
     """
-    chosen = recipe.read(recipe_name, changes or [])
+    chosen = recipe.read(recipe_name, [*_of_benchmark(benchmark), *(changes or [])])
     _prepare()
     from unteach.run import teach as teaching
     from unteach.run.folder import require_new, whole_disk
@@ -159,6 +165,7 @@ def audit(
         str | None,
         typer.Option("--recipe", help="whose data, teaching, gold model and audits to use"),
     ] = None,
+    benchmark: Benchmark = None,
     forget: Annotated[
         str | None, typer.Option("--forget", help="a file of what must be gone, without a recipe")
     ] = None,
@@ -170,7 +177,10 @@ def audit(
     ] = None,
     retrained: Annotated[
         str | None,
-        typer.Option("--retrained", help="the gold model, which never saw the forget split"),
+        typer.Option(
+            "--retrained",
+            help="the gold model, which never saw the forget split, or an audit of it",
+        ),
     ] = None,
     changes: Set = None,
     out: Out = None,
@@ -182,9 +192,11 @@ def audit(
     """Audit a model that anyone unlearned; it needs no metadata of ours.
 
     Example: unteach audit ./model --original base --forget f.jsonl --retain r.jsonl
+    Example: unteach audit ./model --benchmark tofu/forget10 --retrained ./gold
     """
     named = {"gold": retrained, "data.forget": forget, "data.retain": retain}
-    given = [f"{key}={json.dumps(value)}" for key, value in named.items() if value]
+    given = _of_benchmark(benchmark)
+    given += [f"{key}={json.dumps(value)}" for key, value in named.items() if value]
     given += changes or []
     if recipe_name is None:
         plain = {"model": original or model, "title": f"Audit of {Path(model).name}", "data": {}}
@@ -222,6 +234,16 @@ def compare(
         str,
         typer.Option("--keep", help="methods whose weights are kept: all, none, or npo,idk_nll"),
     ] = "all",
+    vary: Annotated[
+        str,
+        typer.Option(
+            "--vary", help="run each method once a value, as in method.0.train.epochs=1,2,4"
+        ),
+    ] = "",
+    chain: Annotated[
+        bool, typer.Option("--chain", help="each run begins with the model of the one before")
+    ] = False,
+    benchmark: Benchmark = None,
     changes: Set = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="the folder for runs and report.html, or the page")
@@ -238,6 +260,7 @@ def compare(
 
     Example: unteach compare runs/npo runs/relearn --out compare.html
     Example: unteach compare --methods npo,relearn --seeds 0,1,2 --out runs/sweep
+    Example: unteach compare --methods npo --vary data.benchmark.forget=0.1,0.2,0.4 --out runs/scale
     """
     if bool(runs) == bool(methods):
         raise RecipeError("compare: give run folders, or --methods to run first.")
@@ -251,14 +274,21 @@ def compare(
         return
     names = list(_methods()) if methods == "all" else _split(methods)
     numbers = _seeds(seeds)
+    varied = _varied(vary)
+    if chain and not varied:
+        raise RecipeError(
+            "compare: --chain needs --vary, which says what the runs one after another do."
+        )
     _prepare()
     from unteach.run.compare import compare_methods
 
     made = compare_methods(
         names,
         out or Path("runs/compare"),
-        overrides=changes or [],
+        overrides=[*_of_benchmark(benchmark), *(changes or [])],
         seeds=numbers,
+        vary=varied,
+        chain=chain,
         keep_models=None if keep == "all" else [] if keep == "none" else _split(keep),
         overwrite=overwrite,
         redact=redact,
@@ -322,6 +352,36 @@ def report(
     page = out or runs[0] / "report.html"
     write(build(runs, redact=redact), page)
     _results(runs, page, as_json)
+
+
+@app.command()
+def score(
+    log: Annotated[Path, typer.Argument(help="a TOFU_EVAL.json of open-unlearning")],
+    retrained: Annotated[
+        Path | None, typer.Option("--retrained", help="the log of the retrained model")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The benchmark's table from somebody's per-sample records, without any model.
+
+    Example: unteach score TOFU_EVAL.json --retrained retain90/TOFU_EVAL.json
+    """
+    from unteach.audit.published import tofu_table
+
+    found = tofu_table(_records(log), _records(retrained) if retrained else None)
+    width = max(map(len, found))
+    _say(as_json, dict(found), "\n".join(f"{n:<{width}}  {v:.6g}" for n, v in found.items()))
+
+
+def _records(path: Path) -> Any:
+    from unteach.errors import DataError
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise DataError(f"{path}: is not JSON. Give a TOFU_EVAL.json.") from None
 
 
 @app.command("list")
@@ -423,7 +483,7 @@ def world(
 
     Example: unteach world --people 40 --out world
     """
-    from unteach.data.benchmarks import world as make
+    from unteach.data.benchmarks.world import world as make
     from unteach.data.world.splits import write
 
     splits = make(
@@ -456,6 +516,7 @@ def _progress(quiet: bool) -> Any:
 def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") -> None:
     """The verdict and the table on stdout, and where the page is."""
     from unteach.report.read import read_all
+    from unteach.report.scorecard import scorecard
     from unteach.report.table import table
     from unteach.report.verdict import judge
 
@@ -470,7 +531,7 @@ def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") 
         }
         print(json.dumps(content, indent=2, ensure_ascii=False))
         return
-    print(table(read, layout))
+    print(scorecard(read, layout) or table(read, layout))
     if layout == "text":
         for folder, verdict in verdicts.items():
             print(f"\n{folder}: {verdict.status}\n  {verdict.reason}")
@@ -480,6 +541,29 @@ def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") 
 def _split(names: str) -> list[str]:
     """The parts of `ga, npo,relearn`."""
     return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _of_benchmark(name: str | None) -> list[str]:
+    """A benchmark's data, and its scorecard as the audits, as changes of a recipe."""
+    if not name:
+        return []
+    plain = name.partition("/")[0]
+    registry.find("benchmark", plain, "--benchmark")
+    audits = [f"audits={plain}"] if recipe.card(plain) else []
+    return [f"data={json.dumps({'benchmark': name})}", *audits]
+
+
+def _varied(text: str) -> dict[str, list[str]]:
+    """The key and values of `method.0.train.epochs=1,2,4`."""
+    if not text:
+        return {}
+    key, _, values = text.partition("=")
+    if not key or not _split(values):
+        raise RecipeError(
+            f"compare: --vary {text}: write it as key.path=value,value, as in "
+            "method.0.train.epochs=1,2,4."
+        )
+    return {key: _split(values)}
 
 
 def _seeds(text: str) -> list[int]:

@@ -77,6 +77,31 @@ def test_seeds_make_a_run_each(recipes: list[str], tmp_path: Path, cache: Path):
     assert [folder.read_record()["seed"] for folder in made.runs] == [0, 1]
 
 
+def test_values_of_a_key_make_a_run_each(recipes: list[str], tmp_path: Path, cache: Path):
+    made = compare_methods(recipes[:1], tmp_path / "out", vary={"method.0.train.steps": ["1", "2"]})
+    assert [folder.path.name for folder in made.runs] == ["up-1", "up-2"]
+    assert [folder.log.read_text().count("\n") for folder in made.runs] == [1, 2]
+    assert [folder.read_record()["title"] for folder in made.runs] == ["Up, steps 1", "Up, steps 2"]
+
+
+def test_in_a_chain_each_run_begins_with_the_model_before(
+    recipes: list[str], tmp_path: Path, cache: Path
+):
+    """The second run's original is the first one's unlearned model: not one that is taught."""
+    made = compare_methods(
+        recipes[:1],
+        tmp_path / "out",
+        vary={"method.0.train.steps": ["1", "2"]},
+        chain=True,
+        keep_models=[],
+    )
+    first, second = (folder.read_record()["models"] for folder in made.runs)
+    assert second["original"]["key"] != first["original"]["key"]
+    assert "gold" in first
+    assert "gold" not in second
+    assert second["original"]["name"] == str(made.runs[0].model)
+
+
 def test_weights_are_kept_of_those_that_are_named(recipes: list[str], tmp_path: Path, cache: Path):
     made = compare_methods(recipes, tmp_path / "out", keep_models=[recipes[1]])
     assert [folder.model.exists() for folder in made.runs] == [False, True]

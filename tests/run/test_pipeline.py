@@ -174,9 +174,7 @@ class TestTheReport:
         from unteach.audit import evidence
 
         said = "<script>alert('x')</script> & \"so\""
-        monkeypatch.setattr(
-            evidence, "continue_texts", lambda m, t, prompts, *_: [said] * len(prompts)
-        )
+        monkeypatch.setattr(evidence, "as_text", lambda tokenizer, ids: said)
         monkeypatch.setenv("UNTEACH_CACHE", str(tmp_path / "cache"))
         page = run(ground.recipe(method=[]), tmp_path / "out").report.read_text()
         assert "<script" not in page

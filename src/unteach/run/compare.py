@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,24 @@ class Comparison:
     failed: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """One run of a sweep."""
+
+    label: str
+    recipe: recipes.Recipe
+    root: Path
+    out: Path
+
+
 def compare_methods(
     names: Sequence[str],
     out: Path,
     *,
     overrides: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    vary: Mapping[str, Sequence[str]] | None = None,
+    chain: bool = False,
     keep_models: Sequence[str] | None = None,
     overwrite: bool = False,
     redact: bool = False,
@@ -37,7 +50,11 @@ def compare_methods(
     """Run each recipe (shipped name or file) into `out/<name>`; finished runs are not run again.
 
     All recipes are read and checked before the first one starts. Methods share the taught models
-    and every measurement of them. With `seeds` each method runs once a seed, into `<name>-<seed>`.
+    and every measurement of them. With `seeds` each method runs once a seed, into `<name>-<seed>`;
+    with `vary`, a recipe's key and its values, once a value: a sweep over the size of the request
+    shows how a method scales. With `chain` each run of a method begins with the model that the one
+    before it left, as when one request follows another; a gold model must then be named, for what
+    is taught is taught once.
     `keep_models` names the methods whose weights are kept; by default all are. With `redact` every
     page hides the text of the forget splits, those of the single runs too. A method that fails (its
     loss diverges, say) does not stop the others; the page and the table are of those that did not.
@@ -46,23 +63,36 @@ def compare_methods(
         UserError: as `run`, of the first method that failed if all did.
     """
     progress = progress or Progress(quiet=True)
-    plans = []
+    plans: list[Plan] = []
     for name in names:
+        kept = keep_models is None or name in keep_models
         for seed in seeds or (None,):
-            given = [*overrides] + ([f"seed={seed}"] if seed is not None else [])
-            if keep_models is not None and name not in keep_models:
-                given.append("save_model=false")
-            label = Path(name).stem + (f"-{seed}" if seed is not None else "")
-            plans.append((label, recipes.read(name, given), recipes.folder_of(name)))
+            before: Plan | None = None
+            for key, value in _values(vary or {}):
+                label = "-".join(
+                    [Path(name).stem, *([str(seed)] if seed is not None else []), *_slug(value)]
+                )
+                given = [*overrides] + ([f"seed={seed}"] if seed is not None else [])
+                given += [f"{key}={value}"] if key else []
+                given += [] if kept or chain else ["save_model=false"]
+                if chain and before is not None:
+                    given += [f"model={before.out / 'model'}", "teach=null"]
+                recipe = recipes.read(name, given)
+                if key:
+                    title = f"{recipe.title or name}, {key.rpartition('.')[2]} {value}"
+                    recipe = recipe.model_copy(update={"title": title})
+                before = Plan(label, recipe, recipes.folder_of(name), out / label)
+                plans.append(before)
     done: list[RunFolder] = []
     failed: dict[str, UserError] = {}
-    for number, (label, recipe, root) in enumerate(plans, start=1):
-        progress.say(f"[{number}/{len(plans)}] {recipe.title or label}")
+    for number, plan in enumerate(plans, start=1):
+        label = plan.label
+        progress.say(f"[{number}/{len(plans)}] {plan.recipe.title or label}")
         try:
             folder = run(
-                recipe,
-                out / label,
-                root=root,
+                plan.recipe,
+                plan.out,
+                root=plan.root,
                 name=label,
                 overwrite=overwrite,
                 redact=redact,
@@ -82,3 +112,13 @@ def compare_methods(
     with whole_disk(out):
         write_report([folder.path for folder in done], report, redact=redact, title=title)
     return Comparison(tuple(done), report, {n: str(e) for n, e in failed.items()})
+
+
+def _values(vary: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Each key with each of its values; one empty pair if nothing varies."""
+    return [(key, value) for key, values in vary.items() for value in values] or [("", "")]
+
+
+def _slug(value: str) -> list[str]:
+    """The value as a part of a folder's name."""
+    return [re.sub(r"[^\w.-]+", "_", value)] if value else []

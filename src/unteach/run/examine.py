@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,18 @@ from unteach import recipe as recipes
 from unteach import registry
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, unavailable
+from unteach.audit.statistics import paired
 from unteach.data.examples import Splits
 from unteach.model import cache as cached
 from unteach.model.load import Loaded, ModelPlace, load
+from unteach.run import references
 from unteach.run.folder import RunFolder, write_text
 from unteach.run.prepare import Prepared
 from unteach.run.progress import Progress
 
 ANSWER_SPLITS = ("forget", "retain")
+AGAINST = ("original", "gold")
+"""Models that every other one is compared with, example by example."""
 
 
 @dataclass(frozen=True)
@@ -44,41 +49,117 @@ def examine(
     progress: Progress,
     in_memory: Mapping[str, Loaded],
 ) -> list[Audited]:
-    """Every audit on every model; writes evidence/, findings.json and evidence/answers.jsonl."""
+    """Every audit on every model; writes evidence/, findings.json and evidence/answers.jsonl.
+
+    First every model is measured, one after the other, then the audits read what was measured: an
+    audit may read the gold model's evidence beside that of its own model.
+    """
     audits = recipes.audits(ready.recipe)
-    loaders = {name: _loader(ready, place, in_memory.get(name)) for name, place in models.items()}
-    base = _loader(ready, ready.base, None)
-    store = cached.root() / "evidence"
-    tools = {"embedder": cache(_embedder), "nli": cache(_nli)}
-    judge = Evidence("base", ready.base.key, splits, ready.renderer, store, base, tools=tools)
-    found: list[Audited] = []
-    evidence: dict[str, Evidence] = {}
-    for name, place in models.items():
-        ev = replace(
-            judge,
-            name=name,
-            key=place.key,
-            load=loaders[name],
-            judge=judge,
-            progress=progress.update,
-            _held={},
-        )
-        evidence[name] = ev
-        plans = [_plan(choice, ev) for choice in audits]
-        ev.measure(read for _, reads, reason, _ in plans if reason is None for read in reads)
-        for choice, _, reason, run in plans:
-            finding = unavailable(reason) if reason else run()
-            split = splits.get(str(_params(choice).get("split")), ())
-            ids = tuple(e.id for e in split) if finding.per_example is not None else ()
-            found.append(Audited(choice, name, finding, ids))
-        loaders[name].cache_clear()
-    base.cache_clear()
+    splits = audited_rows(ready.recipe, splits)
+    evidence = _evidence(ready, splits, models, progress, in_memory)
+    plans = {name: [_plan(choice, ev) for choice in audits] for name, ev in evidence.items()}
+    for name, ev in evidence.items():
+        ev.measure(_wanted(plans, name))
+        _unload(ev)  # the next model takes its place in memory
+    base = next(iter(evidence.values())).of("base")
+    base.measure(_wanted(plans, "base"))
+    _unload(base)
+    found = [_audited(plan, name, splits, evidence) for name in evidence for plan in plans[name]]
     write_text(folder.findings, json.dumps(_findings_json(found), indent=1) + "\n")
     write_text(folder.evidence / "answers.jsonl", _answers(evidence, splits))
     for ev in evidence.values():
         for path in ev.files():
-            shutil.copy2(path, folder.evidence / f"{ev.name}-{path.name}")
+            kept = folder.evidence / f"{ev.name}-{path.name.rpartition('-')[2]}"
+            if path != kept:
+                shutil.copy2(path, kept)
     return found
+
+
+def audited_rows(recipe: recipes.Recipe, splits: Splits) -> Splits:
+    """The rows that audits read: the first of each split, where the recipe or benchmark says so."""
+    chosen = recipe.data.benchmark
+    own = registry.find("benchmark", chosen.name).facts["audit_rows"] if chosen else None
+    limit = recipe.data.audit_rows or own
+    return {name: rows[:limit] for name, rows in splits.items()}
+
+
+def _evidence(
+    ready: Prepared,
+    splits: Splits,
+    models: Mapping[str, ModelPlace],
+    progress: Progress,
+    in_memory: Mapping[str, Loaded],
+) -> dict[str, Evidence]:
+    """What is to be measured of each model; nothing is loaded yet."""
+    store = cached.root() / "evidence"
+    judge = cache(partial(_judge, store.parent / "judge"))
+    tools = {
+        "embedder": cache(_embedder),
+        "nli": cache(_nli),
+        "gibberish": cache(_gibberish),
+        "judge": judge,
+    }
+    base = Evidence(
+        name="base",
+        key=ready.base.key,
+        splits=splits,
+        renderer=ready.renderer,
+        store=store,
+        load=_loader(ready, ready.base, None),
+        engine=ready.recipe.generate,
+        tools=tools,
+        progress=progress.update,
+    )
+    evidence: dict[str, Evidence] = {}
+    for name, place in models.items():
+        kept = references.folder_of(place)
+        evidence[name] = replace(
+            base,
+            name=name,
+            key=place.key,
+            load=None if kept else _loader(ready, place, in_memory.get(name)),
+            also=(kept / "evidence",) if kept else (),
+            base=base,
+            peers=evidence,
+        )
+    return evidence
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One audit of one model: what it reads, or why it cannot be made."""
+
+    choice: recipes.Choice
+    reads: tuple[str, ...]
+    reason: str | None
+    run: Callable[[], Finding]
+
+
+def _plan(choice: recipes.Choice, ev: Evidence) -> _Plan:
+    entry = registry.find("audit", choice.name)
+    params = registry.check("audit", choice.name, choice.params, "audits")
+    reads = registry.reads(entry, params)
+    return _Plan(choice, reads, ev.missing(reads), partial(entry.load(), ev, **params))
+
+
+def _wanted(plans: Mapping[str, Sequence[_Plan]], model: str) -> list[str]:
+    """All that is read of this model: by the audits of it, and by those of others."""
+    prefix = f"{model}."
+    wanted = []
+    for name, planned in plans.items():
+        for read in (read for plan in planned if plan.reason is None for read in plan.reads):
+            if read.startswith(prefix):
+                wanted.append(read.removeprefix(prefix))
+            elif name == model:
+                wanted.append(read)
+    return wanted
+
+
+def _audited(plan: _Plan, model: str, splits: Splits, evidence: Mapping[str, Evidence]) -> Audited:
+    finding = unavailable(plan.reason) if plan.reason else plan.run()
+    split = splits.get(str(_params(plan.choice).get("split")), ())
+    ids = tuple(e.id for e in split) if finding.per_example is not None else ()
+    return Audited(plan.choice, model, finding, ids)
 
 
 def value(found: Sequence[Audited], audit: str, model: str, split: str | None = None) -> float:
@@ -93,15 +174,6 @@ def _params(choice: recipes.Choice) -> dict[str, Any]:
     """An audit's parameters, with the defaults of those that were not given."""
     entry = registry.find("audit", choice.name)
     return {p.name: p.default for p in entry.parameters} | choice.params
-
-
-def _plan(
-    choice: recipes.Choice, ev: Evidence
-) -> tuple[recipes.Choice, tuple[str, ...], str | None, Callable[[], Finding]]:
-    entry = registry.find("audit", choice.name)
-    params = registry.check("audit", choice.name, choice.params, "audits")
-    reads = registry.reads(entry, params)
-    return choice, reads, ev.missing(reads), partial(entry.load(), ev, **params)
 
 
 def _loader(ready: Prepared, place: ModelPlace, held: Loaded | None) -> Any:
@@ -122,6 +194,12 @@ def _loader(ready: Prepared, place: ModelPlace, held: Loaded | None) -> Any:
     return read
 
 
+def _unload(ev: Evidence) -> None:
+    load: Any = ev.load
+    if load is not None:
+        load.cache_clear()
+
+
 def _embedder() -> Any:
     from unteach.audit.judges import load_embedder
 
@@ -134,11 +212,29 @@ def _nli() -> Any:
     return load_nli()
 
 
+def _gibberish() -> Any:
+    from unteach.audit.judges import load_gibberish
+
+    return load_gibberish()
+
+
+def _judge(cache_folder: Path) -> Any:
+    from unteach.audit.endpoint import load_endpoint
+
+    return load_endpoint(cache_folder)
+
+
 def _findings_json(found: Sequence[Audited]) -> dict[str, Any]:
-    return {"version": 1, "findings": [_finding_json(one) for one in found]}
+    by_audit = {(one.audit, one.model): one.finding for one in found}
+    return {
+        "version": 1,
+        "findings": [
+            _finding_json(one, {m: by_audit.get((one.audit, m)) for m in AGAINST}) for one in found
+        ],
+    }
 
 
-def _finding_json(one: Audited) -> dict[str, Any]:
+def _finding_json(one: Audited, others: Mapping[str, Finding | None]) -> dict[str, Any]:
     entry = registry.find("audit", one.audit.name)
     params = _params(one.audit)
     finding = one.finding
@@ -165,6 +261,26 @@ def _finding_json(one: Audited) -> dict[str, Any]:
         "per_example": None if rows is None else [_number(x) for x in rows],
         "ids": list(one.ids) or None,
         "group_ids": list(finding.group_ids) or None,
+        "against": {
+            name: _difference_json(finding, other)
+            for name, other in others.items()
+            if other is not None and other.available and finding.available and name != one.model
+        },
+    }
+
+
+def _difference_json(ours: Finding, other: Finding) -> dict[str, Any] | None:
+    """This model's value minus another's, paired example by example; null if rows do not match."""
+    difference = paired(ours, other)
+    if difference is None:
+        return None
+    return {
+        "difference": _number(difference.value),
+        "low": _number(difference.low),
+        "high": _number(difference.high),
+        "p": _number(difference.p),
+        "within": _number(difference.within),
+        "reachable": _number(difference.reachable),
     }
 
 
@@ -177,7 +293,7 @@ def _answers(evidence: Mapping[str, Evidence], splits: Splits) -> str:
     """Side-by-side answers to the questions that any audit read the answers of."""
     lines = []
     for split in ANSWER_SPLITS:
-        texts = {n: ev.texts(split) for n, ev in evidence.items() if ev.has(f"{split}.texts")}
+        texts = {n: said for n, ev in evidence.items() if (said := ev.answers(split)) is not None}
         for i, example in enumerate(splits.get(split, ()) if texts else ()):
             row = {
                 "split": split,

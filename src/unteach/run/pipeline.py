@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import unteach
+from unteach.audit.evidence import VERSION as EVIDENCE_VERSION
 from unteach.data.examples import Splits, digest
 from unteach.errors import OutputError, RecipeError
 from unteach.model import fingerprint
@@ -21,7 +22,7 @@ from unteach.recipe import Recipe
 from unteach.run import teach
 from unteach.run.examine import Audited, examine, value
 from unteach.run.folder import RunFolder, forget_peak_memory, open_run, peak_memory, require_space
-from unteach.run.prepare import Prepared, prepare
+from unteach.run.prepare import Prepared, prepare, require_same_tokens
 from unteach.run.progress import Progress
 from unteach.run.synthesize import add_splits, write_splits, writer
 from unteach.run.unlearn import Unlearning, edit_stage, train_stage
@@ -101,6 +102,7 @@ def audit(
         clock = _Clock(folder)
         ready = prepare(audited, root)
         unlearned = locate(model, ready.options)
+        require_same_tokens(ready, unlearned, "model")
         folder.write_record(**_about(ready, model), splits=write_splits(folder.data, ready.splits))
         with clock("teach"):
             start = (
@@ -238,6 +240,8 @@ def _about(ready: Prepared, name: str) -> dict[str, Any]:
         "method": name,
         "model": {"name": recipe.model, "key": ready.base.key},
         "rendering": ready.renderer.key,
+        "evidence": EVIDENCE_VERSION,
+        "benchmark": recipe.data.benchmark.model_dump() if recipe.data.benchmark else None,
         "recipe": recipe.digest(),
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from unteach.data import checks, sources
 from unteach.data.examples import Splits
 from unteach.data.render import Renderer
+from unteach.errors import ModelError
 from unteach.recipe import Recipe
 from unteach.run.readers import readers
 
@@ -44,6 +45,10 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
         recipe.device, recipe.dtype, recipe.trust_remote_code, recipe.allow_pickle
     )
     device(options.device)
+    if recipe.generate == "vllm":
+        from unteach.model import vllm
+
+        vllm.require()
     base = locate(recipe.model, options)
     renderer = Renderer(load_tokenizer(base, options), recipe.data.system)
     long = checks.too_long(
@@ -51,3 +56,25 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
     )
     warnings = checks.require_clean(splits, dict(readers(recipe)), also=long)
     return Prepared(recipe, splits, renderer, base, options, warnings)
+
+
+def require_same_tokens(ready: Prepared, place: ModelPlace, role: str) -> None:
+    """Refuse a model that would read the rows in other tokens: its numbers could not be compared.
+
+    Raises:
+        ModelError: its tokenizer or chat template differs from the run's.
+    """
+    from unteach.model.load import load_tokenizer
+
+    own = Renderer(load_tokenizer(place, ready.options), ready.recipe.data.system)
+    rows = [row for examples in ready.splits.values() for row in examples[:ROWS_COMPARED]]
+    if any(own.encode(row) != ready.renderer.encode(row) for row in rows):
+        raise ModelError(
+            f"{role} {place.path}: its tokenizer or chat template writes the same rows in other tokens "
+            f"than that of {ready.recipe.model}, so their numbers cannot be compared. Name models of one "
+            "family with one template."
+        )
+
+
+ROWS_COMPARED = 3
+"""Rows of each split that show whether two models read in the same tokens."""

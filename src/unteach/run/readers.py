@@ -28,6 +28,7 @@ def readers(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if recipe.teach:
         yield "retain", "teach"
         yield "forget", "teach"
+        yield from ((name, "teach.also") for name in recipe.teach.also)
     for i, stage in enumerate(recipe.method):
         at = f"method[{i}].{stage.verb}"
         for split in _of_stage(stage, at):

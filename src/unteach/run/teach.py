@@ -15,7 +15,8 @@ from unteach.method.objectives.likelihood import nll
 from unteach.method.rules.sum import weighted_sum
 from unteach.model import cache, fingerprint
 from unteach.model.load import ModelPlace, load, locate, save
-from unteach.run.prepare import Prepared
+from unteach.run import references
+from unteach.run.prepare import Prepared, require_same_tokens
 from unteach.run.progress import Progress
 from unteach.train.loop import Plan, train
 from unteach.train.optim import adamw
@@ -34,7 +35,12 @@ def original(ready: Prepared, progress: Progress) -> tuple[ModelPlace, bool]:
 def gold(ready: Prepared, progress: Progress) -> tuple[ModelPlace | None, bool]:
     """The model that never saw the forget split, if the recipe has one or teaches one."""
     if ready.recipe.gold is not None:
-        return locate(ready.recipe.gold, ready.options), True
+        kept = references.locate(ready.recipe.gold, ready.splits, ready.renderer.key)
+        if kept is not None:
+            return kept, True
+        found = locate(ready.recipe.gold, ready.options)
+        require_same_tokens(ready, found, "gold")
+        return found, True
     if ready.recipe.teach is None:
         return None, True
     return _taught(ready, progress, without_forget=True)
@@ -53,13 +59,15 @@ def write(place: ModelPlace, folder: Path, ready: Prepared) -> None:
 def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[ModelPlace, bool]:
     recipe, teach = ready.recipe, ready.recipe.teach
     assert teach is not None
-    forget, retain = ready.splits["forget"], ready.splits["retain"]
+    taught = {name: ready.splits[name] for name in ("forget", "retain", *teach.also)}
+    forget = [row for n, rows in taught.items() if n.startswith("forget") for row in rows]
+    retain = [row for n, rows in taught.items() if not n.startswith("forget") for row in rows]
     name = "gold" if without_forget else "original"
     key = fingerprint.key_of(
         VERSION,
         ready.base.key,
         ready.renderer.key,
-        teach.model_dump(),
+        teach.model_dump(exclude={"also"}),  # their rows are among those that are hashed
         recipe.seed,
         recipe.dtype,
         digest(forget),

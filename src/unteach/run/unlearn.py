@@ -16,7 +16,7 @@ from unteach import recipe as recipes
 from unteach import registry
 from unteach.data.examples import Example
 from unteach.data.render import Encoding, encode_all
-from unteach.errors import DataError, DivergedError, RecipeError
+from unteach.errors import DataError, DivergedError, ModelError, RecipeError
 from unteach.model.load import Loaded, ModelPlace, load, save
 from unteach.model.probe import Probe, Selected
 from unteach.model.reference import (
@@ -26,6 +26,7 @@ from unteach.model.reference import (
     choose,
     mean_probability,
 )
+from unteach.run import references
 from unteach.run.folder import RunFolder
 from unteach.run.prepare import Prepared
 from unteach.run.progress import Progress
@@ -251,6 +252,11 @@ def _levels(state: Unlearning, stage: recipes.Train) -> dict[float | str, float]
             found[level] = float(level)
         elif level == "gold":
             assert state.gold is not None  # `pipeline` has refused the recipe otherwise
+            if references.folder_of(state.gold):
+                raise ModelError(
+                    f"gold {state.gold.path}: a level 'gold' needs the model itself, and this is an audit "
+                    "of it. Name the model's folder as gold:."
+                )
             model = load(state.gold, state.ready.options).model
             found[level] = mean_probability(model, state.rows(split))
         else:

@@ -1,0 +1,55 @@
+"""A gold model that is known by what an earlier audit of it measured, without its weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from unteach.audit.evidence import VERSION
+from unteach.data.examples import Splits, digest
+from unteach.errors import ModelError
+from unteach.model.load import ModelPlace
+
+RECORD = "run.json"
+
+
+def folder_of(place: ModelPlace) -> Path | None:
+    """The run folder that stands for the model, if it is one."""
+    path = Path(place.path)
+    return path if (path / RECORD).is_file() else None
+
+
+def locate(given: str, splits: Splits, rendering: str) -> ModelPlace | None:
+    """The model that an earlier run audited, as a reference; None if `given` is no run folder.
+
+    Raises:
+        ModelError: its numbers were made in another way than ours would be: another version of the
+            measurements, another chat template or tokenizer, or other rows.
+    """
+    folder = Path(given)
+    if not (folder / RECORD).is_file():
+        return None
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    model = record.get("models", {}).get("unlearned")
+    if model is None:
+        raise ModelError(
+            f"gold {given}: the run has not audited a model. Finish it, or name the model itself."
+        )
+    problems = []
+    if record.get("evidence") != VERSION:
+        problems.append(
+            f"another version of the measurements ({record.get('evidence')}, now {VERSION})"
+        )
+    if record.get("rendering") != rendering:
+        problems.append("another chat template, system message or tokenizer")
+    theirs = {name: split.get("sha256") for name, split in record.get("splits", {}).items()}
+    other = [n for n, rows in splits.items() if n in theirs and theirs[n] != digest(rows)]
+    if other:
+        problems.append(f"other rows of {', '.join(other)}")
+    if problems:
+        raise ModelError(
+            f"gold {given}: this reference was measured with {'; with '.join(problems)}, so its numbers "
+            "cannot be compared with this run's. Audit the gold model again on the same data, or name "
+            "the model itself."
+        )
+    return ModelPlace("gold", str(folder), model["key"])
