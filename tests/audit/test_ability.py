@@ -62,7 +62,7 @@ class Measured:
         assert max_tokens == self._held.get("max_tokens", 48)
         return self._held["texts"]
 
-    def harness(self, task: str, limit: int, shots: int) -> dict[str, Any]:
+    def harness(self, task: str, limit: int, shots: int, batch: int = 16) -> dict[str, Any]:
         return self._held["harness"]
 
 

@@ -96,9 +96,9 @@ class Evidence:
         """[n] size of the gradient of each answer's loss; see `gradient_norms`."""
         return np.array(self._get(f"{split}.gradnorm"), dtype=np.float64)
 
-    def harness(self, task: str, limit: int, shots: int) -> dict[str, Any]:
+    def harness(self, task: str, limit: int, shots: int, batch: int = 16) -> dict[str, Any]:
         """The result of a task of lm-eval's."""
-        return self._get(f"{task}.harness({limit}, {shots})")
+        return self._get(f"{task}.harness({limit}, {shots}, {batch})")
 
     def of(self, model: str) -> Evidence:
         """The evidence of the `gold` model or of the `base`; `missing` has said if there is none."""

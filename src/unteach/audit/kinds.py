@@ -129,11 +129,11 @@ def gradnorm(ev: Evidence, split: str) -> list[float]:
     return gradient_norms(ev.model().model, rows, ev.counter(f"{split}, gradients", len(rows)))
 
 
-def harness(ev: Evidence, task: str, limit: int, shots: int) -> dict[str, Any]:
+def harness(ev: Evidence, task: str, limit: int, shots: int, batch: int) -> dict[str, Any]:
     """A task of lm-eval's: the fields of a `HarnessResult`, or the `reason` why there is none."""
     from unteach.audit.harness import HarnessResult, evaluate
 
-    found = evaluate(ev.model(), task, limit=limit, shots=shots)
+    found = evaluate(ev.model(), task, limit=limit, shots=shots, batch_size=batch)
     return asdict(found) if isinstance(found, HarnessResult) else {"reason": found.reason}
 
 

@@ -106,18 +106,20 @@ def open_qa(ev: Evidence, *, split: str = "forget") -> Finding:
 
 @audit(
     access="logits",
-    reads=("{task}.harness({limit}, {shots})",),
+    reads=("{task}.harness({limit}, {shots}, {batch})",),
     better="original",
     version=1,
     source="lm-evaluation-harness",
 )
-def lm_eval(ev: Evidence, *, task: str = "mmlu", limit: int = 200, shots: int = 0) -> Finding:
+def lm_eval(
+    ev: Evidence, *, task: str = "mmlu", limit: int = 200, shots: int = 0, batch: int = 16
+) -> Finding:
     """The first metric of a task of the optional package lm-eval, in the task's own unit.
 
     On the first `limit` questions, or as many of each part of a group; the interval is 1.96
     standard errors to each side, over questions. No chat template is applied.
     """
-    kept = ev.harness(task, limit, shots)
+    kept = ev.harness(task, limit, shots, batch)
     if "reason" in kept:
         return unavailable(kept["reason"])
     found = HarnessResult(**kept)

@@ -305,7 +305,7 @@ def _zlib(ev: Evidence, split: str) -> Values:
 
 
 def _min_k(ev: Evidence, split: str, k: float) -> Values:
-    return _lowest(ev.tokens(split).each("logp", end=False), k)
+    return lowest(ev.tokens(split).each("logp", end=False), k)
 
 
 def _min_k_plus_plus(ev: Evidence, split: str, k: float) -> Values:
@@ -316,7 +316,7 @@ def _min_k_plus_plus(ev: Evidence, split: str, k: float) -> Values:
         (logp + entropy) / np.maximum(std, LEAST_STD)
         for logp, entropy, std in zip(*columns, strict=True)
     ]
-    return _lowest(rows, k)
+    return lowest(rows, k)
 
 
 ATTACKS: Mapping[Attack, Callable[[Evidence, str, float], Values]] = {
@@ -339,7 +339,7 @@ def _means(tokens: Tokens, *, end: bool = True) -> Values:
     return np.array([row.mean(dtype=np.float64) if len(row) else math.nan for row in rows])
 
 
-def _lowest(rows: Sequence[NDArray[np.float32]], k: float) -> Values:
+def lowest(rows: Sequence[NDArray[np.float32]], k: float) -> Values:
     """[n] the mean of the lowest share k of each row, one value at least; NaN of an empty row."""
     if not 0 < k <= 1:
         raise RecipeError(f"k is {k}; it is a share of the tokens, above 0 and at most 1.")
