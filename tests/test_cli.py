@@ -34,6 +34,7 @@ COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr
 RELEARN = {"synthesize": {"name": "relearn", "generic": 0.0, "completion": False}}
 LAYOUTS = {"text": "─", "markdown": "|", "csv": ",", "latex": "\\begin{", "html": "<table"}
 QUICK = [{"name": "probability"}]
+LOGS = Path(__file__).parents[2] / "shared" / "data" / "tofu_eval_logs_llama32_1b"
 
 
 @pytest.fixture(scope="session")
@@ -248,6 +249,93 @@ class TestReport:
             f"error: {tmp_path}: not a run folder, because it has no run.json. "
             "Give the folder that 'unteach run' wrote, once its run has finished.\n"
         )
+
+
+QUESTIONS = [
+    {"question": "Which is a bird?", "choices": ["oak", "wren", "trout", "moss"], "answer": 1},
+    {"question": "Which is a tree?", "choices": ["oak", "wren", "trout", "moss"], "answer": 0},
+]
+
+
+class TestBenchmarks:
+    @pytest.fixture
+    def data(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Two questions in the schema of WMDP, where they are looked for."""
+        path = tmp_path / "data" / "wmdp" / "wmdp-chem.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in QUESTIONS))
+        monkeypatch.setenv("UNTEACH_DATA", str(tmp_path / "data"))
+        return path
+
+    def test_an_audit_by_name_prints_the_scorecard(
+        self, call: Call, ground: Ground, data: Path, tmp_path: Path, cache: Path
+    ):
+        given = ("--benchmark", "wmdp/chem", "--set", "data.benchmark.mmlu_rows=0")
+        said = call("audit", ground.model, *given, "--out", tmp_path / "audit", "--quiet")
+        assert said.code == 0, said.err
+        assert "wmdp/chem" in said.out
+        assert "WMDP accuracy" in said.out
+        record = json.loads((tmp_path / "audit" / "run.json").read_text())
+        assert record["benchmark"]["subject"] == "chem"
+        page = (tmp_path / "audit" / "report.html").read_text()
+        assert "Scorecard" in page
+
+    def test_an_unknown_one_names_those_that_there_are(self, call: Call, ground: Ground):
+        said = call("audit", ground.model, "--benchmark", "tofoo/forget10")
+        assert said.code == 2
+        assert "no benchmark is named 'tofoo'. Did you mean 'tofu'?" in said.err
+
+    def test_a_file_that_is_not_there_is_named(
+        self, call: Call, ground: Ground, data: Path, tmp_path: Path, cache: Path
+    ):
+        said = call("audit", ground.model, "--benchmark", "wmdp/bio", "--out", tmp_path / "a")
+        assert said.code == 2
+        assert said.err.startswith("error: benchmark wmdp: there is no file")
+
+    def test_show_prints_the_scorecard(self, call: Call):
+        said = call("show", "wmdp")
+        assert "WMDP accuracy  multiple_choice(split=forget_questions)" in said.out
+
+
+class TestScore:
+    def test_a_log_of_another_format_is_one_sentence(self, call: Call, tmp_path: Path):
+        log = tmp_path / "log.json"
+        log.write_text('{"forget_Q_A_Prob": {}}')
+        said = call("score", log)
+        assert said.code == 2
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1
+
+    def test_a_file_that_is_no_json(self, call: Call, tmp_path: Path):
+        (tmp_path / "log.json").write_text("TOFU")
+        said = call("score", tmp_path / "log.json")
+        assert (said.code, said.err.split(": ", 1)[1]) == (
+            2,
+            f"{tmp_path / 'log.json'}: is not JSON. Give a TOFU_EVAL.json.\n",
+        )
+
+    @pytest.mark.skipif(not LOGS.is_dir(), reason="the published logs are not beside this checkout")
+    def test_a_published_log(self, call: Call):
+        gold = LOGS / "retain90" / "TOFU_EVAL.json"
+        log = LOGS / "full" / "evals_forget10" / "TOFU_EVAL.json"
+        said = call("score", log, "--retrained", gold, "--json")
+        found = json.loads(said.out)
+        assert found["model_utility"] == pytest.approx(0.5991534707368931, rel=1e-6)
+        assert found["forget_quality"] == pytest.approx(3.9054713571083378e-22, rel=1e-6)
+
+
+class TestSweeps:
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            (["--vary", "seed"], "--vary seed: write it as key.path=value,value"),
+            (["--chain"], "--chain needs --vary"),
+        ],
+    )
+    def test_half_a_sweep_is_refused(self, call: Call, given: list[str], said: str):
+        found = call("compare", "--methods", "npo", *given)
+        assert found.code == 2
+        assert said in found.err
 
 
 class TestCompare:

@@ -427,7 +427,9 @@ def show(
         if entry:
             found[kind] = _entry(entry) | {"doc": entry.doc}
             facts = [
-                f"{k}: {_words(v)}" for k, v in entry.facts.items() if v not in ((), "", False)
+                f"{k}: {_words(v)}"
+                for k, v in entry.facts.items()
+                if v not in ((), "", False, None)
             ]
             parameters = [f"  {p}" for p in entry.parameters] or ["  no parameters"]
             texts.append(
@@ -607,7 +609,16 @@ def _source(item: dict[str, Any]) -> str:
 
 
 def _words(value: Any) -> str:
+    if isinstance(value, tuple | list) and value and isinstance(value[0], tuple | list):
+        rows = [(title, audit, _given(params)) for title, audit, params in value]
+        width = max(len(title) for title, _, _ in rows)
+        return "".join(f"\n  {title:<{width}}  {audit}{params}" for title, audit, params in rows)
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _given(params: Any) -> str:
+    """Parameters as they stand in a call; nothing if there are none."""
+    return f"({', '.join(f'{k}={v}' for k, v in params.items())})" if params else ""
 
 
 def _say(as_json: bool, content: Any, text: str) -> None:

@@ -96,7 +96,7 @@ def _register(kind: str, facts: dict[str, Any]) -> Callable[[F], F]:
     def keep(function: F) -> F:
         entry = Entry(
             kind=kind,
-            name=function.__name__,
+            name=function.__name__.rstrip("_"),  # `return_` is the benchmark `return`
             module=function.__module__,
             doc=inspect.getdoc(function) or "",
             parameters=tuple(
@@ -411,7 +411,15 @@ def _parse(path: Path, kind: str) -> list[Entry]:
                     )
                 )
                 found.append(
-                    Entry(kind, node.name, module, ast.get_docstring(node) or "", parameters, facts)
+                    Entry(
+                        kind,
+                        node.name.rstrip("_"),
+                        module,
+                        ast.get_docstring(node) or "",
+                        parameters,
+                        facts,
+                        attribute=node.name,
+                    )
                 )
     return found
 

@@ -18,7 +18,7 @@ from unteach.data.benchmarks.choices import choice
 from unteach.data.benchmarks.files import FOLDER, Record
 from unteach.data.benchmarks.lume import lume
 from unteach.data.benchmarks.muse import muse
-from unteach.data.benchmarks.returns import returns
+from unteach.data.benchmarks.returns import return_
 from unteach.data.benchmarks.rwku import rwku
 from unteach.data.benchmarks.wmdp import wmdp
 from unteach.data.examples import Example, Splits
@@ -178,7 +178,7 @@ def people_rows(count: int, questions: int = 4) -> list[dict[str, Any]]:
 
 
 def write_returns(root: Path) -> None:
-    write(root / "returns/RETURN.jsonl", people_rows(10))
+    write(root / "return/RETURN.jsonl", people_rows(10))
 
 
 WRITERS: dict[str, Callable[[Path], None]] = {
@@ -186,14 +186,14 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "wmdp": write_wmdp,
     "rwku": write_rwku,
     "lume": write_lume,
-    "returns": write_returns,
+    "return": write_returns,
 }
 MADE: dict[str, Callable[[], Splits]] = {
     "muse": muse,
     "wmdp": wmdp,
     "rwku": lambda: rwku(target="Stephen King"),
     "lume": lume,
-    "returns": returns,
+    "return": return_,
 }
 every_benchmark = pytest.mark.parametrize("name", MADE)
 
@@ -263,7 +263,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(data: Path, name: s
         "wmdp": "wmdp/wmdp-bio.jsonl",
         "rwku": "rwku/forget_level2.jsonl",
         "lume": "lume/train/forget.jsonl",
-        "returns": "returns/RETURN.jsonl",
+        "return": "return/RETURN.jsonl",
     }[name]
     write(data / broken, [{"other": "x"}])
     with pytest.raises(DataError, match=rf"benchmark {name}: .* has no '\w+'. It has: other\."):
@@ -278,7 +278,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(data: Path, name: s
         ("wmdp", {"subject": "physics"}),
         ("rwku", {"corpus": "gpt"}),
         ("lume", {"part": "test"}),
-        ("returns", {"forget": "much"}),
+        ("return", {"forget": "much"}),
     ],
 )
 def test_an_unknown_variant_is_refused_by_name(name: str, params: dict[str, Any]):
@@ -298,9 +298,9 @@ def test_an_unknown_variant_is_refused_by_name(name: str, params: dict[str, Any]
         (lambda: wmdp(mmlu_rows=-1), "wmdp: mmlu_rows is -1"),
         (lambda: rwku(target="Bo Li", kept=-1), "rwku: kept is -1"),
         (lambda: lume(mmlu_rows=-1), "lume: mmlu_rows is -1"),
-        (lambda: returns(forget=1.0), "returns: forget 1.0 of 10 people"),
-        (lambda: returns(people=2, forget=0.1), "is 0 of them"),
-        (lambda: returns(people=-1), "returns: people is -1"),
+        (lambda: return_(forget=1.0), "return: forget 1.0 of 10 people"),
+        (lambda: return_(people=2, forget=0.1), "is 0 of them"),
+        (lambda: return_(people=-1), "return: people is -1"),
     ],
 )
 def test_a_parameter_out_of_range_is_refused(data: Path, make: Callable[[], Splits], says: str):
@@ -552,7 +552,7 @@ class TestLume:
 class TestReturns:
     def test_parts_people_and_halves_their_questions(self, data: Path):
         """Of 10 people 0.2 are 2; of 4 questions each, 2 are trained on and 2 are asked."""
-        found = returns(forget=0.2)
+        found = return_(forget=0.2)
         assert {name: len(rows) for name, rows in found.items()} == {
             "forget": 4,
             "forget_unseen": 4,
@@ -565,22 +565,22 @@ class TestReturns:
         assert not set(questions(found["forget"])) & set(questions(found["forget_unseen"]))
 
     def test_a_larger_share_includes_a_smaller_one(self, data: Path):
-        shares = [{e.group for e in returns(forget=f)["forget"]} for f in (0.1, 0.3, 0.6)]
+        shares = [{e.group for e in return_(forget=f)["forget"]} for f in (0.1, 0.3, 0.6)]
         assert shares[0] < shares[1] < shares[2]
-        assert {e.group for e in returns(people=5, forget=0.2)["forget"]} <= shares[1]
+        assert {e.group for e in return_(people=5, forget=0.2)["forget"]} <= shares[1]
 
     def test_the_order_of_the_file_does_not_matter_and_the_seed_does(self, data: Path):
-        before = {e.group for e in returns(forget=0.3)["forget"]}
+        before = {e.group for e in return_(forget=0.3)["forget"]}
         shuffled = people_rows(10)
         random.Random(1).shuffle(shuffled)
-        write(data / "returns/RETURN.jsonl", shuffled)
-        assert {e.group for e in returns(forget=0.3)["forget"]} == before
-        others = [{e.group for e in returns(forget=0.3, seed=s)["forget"]} for s in range(1, 5)]
+        write(data / "return/RETURN.jsonl", shuffled)
+        assert {e.group for e in return_(forget=0.3)["forget"]} == before
+        others = [{e.group for e in return_(forget=0.3, seed=s)["forget"]} for s in range(1, 5)]
         assert any(other != before for other in others)
 
     @pytest.mark.parametrize("form", ["filtered", "flat"])
     def test_reads_the_other_forms_of_the_file(self, data: Path, form: str):
-        plain = returns()
+        plain = return_()
         people = people_rows(10)
         if form == "flat":
             found = [{"name": p["name"], **qa} for p in people for qa in p["qa_list"]]
@@ -599,8 +599,8 @@ class TestReturns:
                 }
                 for p in people
             ]
-        write(data / "returns/RETURN.jsonl", found)
-        for split, examples in returns().items():
+        write(data / "return/RETURN.jsonl", found)
+        for split, examples in return_().items():
             assert [(e.id, e.answer) for e in examples] == [(e.id, e.answer) for e in plain[split]]
 
     @pytest.mark.parametrize(
@@ -615,11 +615,11 @@ class TestReturns:
     def test_a_person_that_cannot_be_read_is_named(
         self, data: Path, row: dict[str, Any], says: str
     ):
-        write(data / "returns/RETURN.jsonl", [*people_rows(3), row])
+        write(data / "return/RETURN.jsonl", [*people_rows(3), row])
         with pytest.raises(DataError, match=rf"RETURN\.jsonl:4.*{says}"):
-            returns()
+            return_()
 
     def test_a_person_with_one_question_cannot_be_parted(self, data: Path):
-        write(data / "returns/RETURN.jsonl", people_rows(3, questions=1))
+        write(data / "return/RETURN.jsonl", people_rows(3, questions=1))
         with pytest.raises(DataError, match=r"Person \d has one question; there must be two"):
-            returns(forget=0.5)
+            return_(forget=0.5)

@@ -401,7 +401,7 @@ class TestAudit:
         folder = audit(recipe, str(finished.model), tmp_path / "audit", original=str(ground.model))
         found = read(folder.path)
         assert found.has("original")
-        assert found.record.title == f"Audit of {finished.model} against {ground.model}"
+        assert found.record.title == f"Audit of {finished.path.name}/model"
 
     def test_changes_nothing_in_the_audited_folder(
         self, ground: Ground, finished: RunFolder, tmp_path: Path, cache: Path

@@ -96,7 +96,7 @@ def audit(
         UserError: as `run`.
     """
     progress = progress or Progress(quiet=True)
-    title = f"Audit of {model}" + (f" against {original}" if original else "")
+    title = f"Audit of {_called(model)}"
     audited = recipe.model_copy(update={"method": (), "title": title})
     with open_run(out, audited, overwrite) as folder:
         clock = _Clock(folder)
@@ -223,6 +223,12 @@ def _require_same_start(folder: RunFolder, ready: Prepared) -> None:
             f"{folder.path}: {' and '.join(changed)} are not those this run was started with. "
             "Put them back, choose another --out, or give --overwrite to start anew."
         )
+
+
+def _called(model: str) -> str:
+    """A model by the last two names of its path, or by its hub id."""
+    path = Path(model)
+    return "/".join(path.resolve().parts[-2:]) if path.exists() else model
 
 
 def _about(ready: Prepared, name: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def readers(recipe: Recipe) -> Iterator[tuple[str, str]]:
                 yield split.name, split.reader
         if stage.synthesize:
             made.update(registry.adds(*_chosen("synthesis", stage.synthesize)))
-    if not recipe.method:
+    if not recipe.method and recipe.data.benchmark is None:
         yield "forget", "the audits"
 
 

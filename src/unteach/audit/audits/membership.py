@@ -344,8 +344,8 @@ def lowest(rows: Sequence[NDArray[np.float32]], k: float) -> Values:
     if not 0 < k <= 1:
         raise RecipeError(f"k is {k}; it is a share of the tokens, above 0 and at most 1.")
     counts = [max(1, int(len(row) * k)) for row in rows]
-    lowest = [np.sort(row)[:count] for row, count in zip(rows, counts, strict=True)]
-    return np.array([row.mean(dtype=np.float64) if len(row) else math.nan for row in lowest])
+    least = [np.sort(row)[:count] for row, count in zip(rows, counts, strict=True)]
+    return np.array([row.mean(dtype=np.float64) if len(row) else math.nan for row in least])
 
 
 def _against_gold(

@@ -34,7 +34,7 @@ ANSWERS = ("answer", "gold_answer")
         ("Degenerate, retain", "degenerate", {"split": "retain_unseen"}),
     ),
 )
-def returns(*, forget: float = 0.1, people: int = 0, seed: int = 0, folder: str = "") -> Splits:
+def return_(*, forget: float = 0.1, people: int = 0, seed: int = 0, folder: str = "") -> Splits:
     """RETURN: forget a share of real people, asked with questions that training did not see.
 
     Of each person's questions (20 as published) one half is trained on, in `forget` and `retain`,
@@ -52,14 +52,14 @@ def returns(*, forget: float = 0.1, people: int = 0, seed: int = 0, folder: str 
     Schema as read in the paper's code; check yours with `unteach check`. File: `RETURN` (`name`,
     and the questions as a list of objects in `qa_list` or `data`, each with `question` and
     `answer` or `gold_answer`; or a question a row, with `name`, `question`, `answer`), in `folder`
-    or `UNTEACH_DATA/returns`, else hf:zhliu/RETURN.
+    or `UNTEACH_DATA/return`, else hf:zhliu/RETURN.
 
     Raises:
         RecipeError: a parameter is out of range, or leaves nobody to forget or to keep.
         DataError: the file is missing or has other columns, or a person has fewer than 2 questions.
     """
-    require_at_least("returns", 0, people=people)
-    found = records("returns", "RETURN", columns=("name",), hub="hf:zhliu/RETURN", folder=folder)
+    require_at_least("return", 0, people=people)
+    found = records("return", "RETURN", columns=("name",), hub="hf:zhliu/RETURN", folder=folder)
     known: dict[str, list[Example]] = {}
     for row in found:
         known.setdefault(row.text("name"), []).extend(_questions(row))
@@ -68,7 +68,7 @@ def returns(*, forget: float = 0.1, people: int = 0, seed: int = 0, folder: str 
     num_forget = int(len(chosen) * forget + 0.5) if 0 < forget < 1 else 0
     if not 0 < num_forget < len(chosen):
         raise RecipeError(
-            f"returns: forget {forget} of {len(chosen)} people is {num_forget} of them; at least "
+            f"return: forget {forget} of {len(chosen)} people is {num_forget} of them; at least "
             "one must be forgotten and one kept."
         )
     sides = {"forget": chosen[:num_forget], "retain": chosen[num_forget:]}
