@@ -14,10 +14,10 @@ import pytest
 from unteach import registry
 from unteach.data import checks
 from unteach.data.benchmarks import rows
-from unteach.data.benchmarks.choices import choice
 from unteach.data.benchmarks.files import FOLDER, Record
 from unteach.data.benchmarks.lume import lume
 from unteach.data.benchmarks.muse import muse
+from unteach.data.benchmarks.questions import choice
 from unteach.data.benchmarks.returns import return_
 from unteach.data.benchmarks.rwku import rwku
 from unteach.data.benchmarks.wmdp import wmdp

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from unteach.data.benchmarks.choices import mmlu
 from unteach.data.benchmarks.files import Record, find, records
+from unteach.data.benchmarks.questions import mmlu
 from unteach.data.benchmarks.rows import once, require_at_least
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError

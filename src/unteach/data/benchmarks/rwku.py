@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Sequence
 from typing import Literal
 
-from unteach.data.benchmarks.choices import COLUMNS, share
 from unteach.data.benchmarks.files import Record, records
+from unteach.data.benchmarks.questions import COLUMNS, share
 from unteach.data.benchmarks.rows import once, require_at_least
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from unteach.data.benchmarks.choices import COLUMNS, choice, mmlu
 from unteach.data.benchmarks.files import Record, records
+from unteach.data.benchmarks.questions import COLUMNS, choice, mmlu
 from unteach.data.benchmarks.rows import once, require_at_least
 from unteach.data.examples import Example, Splits
 from unteach.registry import benchmark
