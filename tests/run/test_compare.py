@@ -82,6 +82,9 @@ def test_values_of_a_key_make_a_run_each(recipes: list[str], tmp_path: Path, cac
     assert [folder.path.name for folder in made.runs] == ["up-1", "up-2"]
     assert [folder.log.read_text().count("\n") for folder in made.runs] == [1, 2]
     assert [folder.read_record()["title"] for folder in made.runs] == ["Up, steps 1", "Up, steps 2"]
+    page = made.report.read_text()
+    assert "What changes with the value" in page
+    assert "over method.0.train.steps" in page
 
 
 def test_in_a_chain_each_run_begins_with_the_model_before(

@@ -66,6 +66,15 @@ class Curves:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """One method over the values of one key, in the order of the values."""
+
+    method: str
+    key: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
 class PersonChart:
     label: str
     chart: People
@@ -137,6 +146,7 @@ class Report:
     board: Board
     tradeoff: Tradeoff | None
     unplotted: tuple[str, ...]
+    sweeps: tuple[Sweep, ...]
     curves: tuple[Curves, ...]
     people: tuple[PersonChart, ...]
     questions: tuple[Question, ...]
@@ -177,6 +187,7 @@ def build(folders: Sequence[Path], *, redact: bool = False, title: str | None = 
         board=board(runs),
         tradeoff=plotted,
         unplotted=tuple(_unplotted(runs, plotted)),
+        sweeps=tuple(_sweeps(runs)),
         curves=tuple(curves for name, run in named for curves in _curves(name, run)),
         people=tuple(_people(named, redact=redact)),
         questions=tuple(_questions(runs, redact=redact)),
@@ -278,6 +289,59 @@ def _band(gold: Estimate) -> tuple[float, float]:
         min(gold.low, gold.value - verdict.TOLERANCE),
         max(gold.high, gold.value + verdict.TOLERANCE),
     )
+
+
+SWEPT = (
+    ("Forget", ("probability", "forget"), "forgetting"),
+    ("Forget, in other words", ("probability", "forget_paraphrased"), "forgetting"),
+    ("Retain", ("probability", "retain"), "keeping"),
+    ("Retain, answered right (KRR)", ("krr", "retain"), "keeping"),
+)
+"""Measures that a sweep's figure follows: title, audit and split, colour."""
+
+
+def _sweeps(runs: Sequence[Run]) -> Iterator[Sweep]:
+    """A figure for each method of which one number was varied over at least two values."""
+    together: dict[tuple[str, str], list[tuple[float, Run]]] = defaultdict(list)
+    for run in runs:
+        varied = run.record.varied
+        if varied is not None and (value := _number_of(varied.value)) is not None:
+            together[varied.method, varied.key].append((value, run))
+    for (method, key), found in together.items():
+        ordered = sorted(found, key=lambda pair: pair[0])
+        xs = tuple(value for value, _ in ordered)
+        panels = [
+            panel
+            for title, at, css in SWEPT
+            if (panel := _swept(title, at, css, xs, [run for _, run in ordered], key)) is not None
+        ]
+        if len(set(xs)) > 1 and panels:
+            yield Sweep(method, key, tuple(panels))
+
+
+def _swept(
+    title: str,
+    at: tuple[str, str],
+    css: str,
+    xs: tuple[float, ...],
+    runs: Sequence[Run],
+    key: str,
+) -> Panel | None:
+    found = [run.measured("unlearned", *at) for run in runs]
+    if all(f is None for f in found):
+        return None
+    ys = tuple(None if f is None else f.point for f in found)
+    return Panel(
+        title, (Line(xs, ys, css, dots=True),), x_title=key.rpartition(".")[2], unit_range=True
+    )
+
+
+def _number_of(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _curves(name: str, run: Run) -> Iterator[Curves]:

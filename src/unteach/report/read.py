@@ -146,6 +146,14 @@ class BaseRecord(_Part):
     parameters: int | None = None
 
 
+class Varied(_Part):
+    """What a sweep varies, and the value in this run."""
+
+    method: str
+    key: str
+    value: str
+
+
 class Record(_Part):
     """run.json: what made the numbers."""
 
@@ -165,6 +173,7 @@ class Record(_Part):
     models: dict[str, ModelRecord | None] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     benchmark: dict[str, JsonValue] | None = None
+    varied: Varied | None = None
 
 
 class Step(_Part):

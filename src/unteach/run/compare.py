@@ -31,6 +31,7 @@ class Plan:
     recipe: recipes.Recipe
     root: Path
     out: Path
+    varied: Mapping[str, str] | None = None
 
 
 def compare_methods(
@@ -78,10 +79,16 @@ def compare_methods(
                 if chain and before is not None:
                     given += [f"model={before.out / 'model'}", "teach=null"]
                 recipe = recipes.read(name, given)
+                varied = None
                 if key:
+                    varied = {
+                        "method": _titled(recipe.title or name, seed),
+                        "key": key,
+                        "value": value,
+                    }
                     title = f"{recipe.title or name}, {key.rpartition('.')[2]} {value}"
                     recipe = recipe.model_copy(update={"title": title})
-                before = Plan(label, recipe, recipes.folder_of(name), out / label)
+                before = Plan(label, recipe, recipes.folder_of(name), out / label, varied)
                 plans.append(before)
     done: list[RunFolder] = []
     failed: dict[str, UserError] = {}
@@ -96,6 +103,7 @@ def compare_methods(
                 name=label,
                 overwrite=overwrite,
                 redact=redact,
+                varied=plan.varied,
                 progress=progress,
             )
         except DiskFullError:
@@ -117,6 +125,10 @@ def compare_methods(
 def _values(vary: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
     """Each key with each of its values; one empty pair if nothing varies."""
     return [(key, value) for key, values in vary.items() for value in values] or [("", "")]
+
+
+def _titled(title: str, seed: int | None) -> str:
+    return title if seed is None else f"{title} (seed {seed})"
 
 
 def _slug(value: str) -> list[str]:

@@ -40,11 +40,13 @@ def run(
     name: str = "",
     overwrite: bool = False,
     redact: bool = False,
+    varied: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> RunFolder:
     """Data -> method -> model -> audit -> report, into `out`; goes on where a killed run stopped.
 
-    Relative paths of the recipe's data are looked for under `root`. With `redact` the report hides
+    Relative paths of the recipe's data are looked for under `root`. `varied` is what a sweep varies,
+    for its page: `method`, `key` and `value`. With `redact` the report hides
     the text of the forget splits, that of a run which was finished before too.
 
     Raises:
@@ -65,7 +67,9 @@ def run(
         _require_same_start(folder, ready)
         for warning in ready.warnings:
             progress.say(f"warning: {warning}")
-        folder.write_record(**_about(ready, name), splits=write_splits(folder.data, ready.splits))
+        folder.write_record(
+            **_about(ready, name), splits=write_splits(folder.data, ready.splits), varied=varied
+        )
         with clock("teach"):
             original, had_original = teach.original(ready, progress)
             gold, had_gold = teach.gold(ready, progress)
