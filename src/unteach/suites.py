@@ -27,6 +27,9 @@ STANDARD: tuple[Named, ...] = (
     *_over("truth_ratio", "forget"),
     *_over("extraction_strength", "forget", "retain"),
     *_over("exact_memorization", "forget", "retain"),
+    ("likelihood_leak", {}),
+    ("mia_loss", {}),
+    ("mia_min_k", {}),
     *_over("accuracy", "forget", "retain"),
     *_over("rouge", "forget", "retain"),
     *_over("similarity", "forget", "retain"),
@@ -40,4 +43,18 @@ STANDARD: tuple[Named, ...] = (
     *_over("perplexity", "neutral"),
 )
 
-SUITES: Mapping[str, tuple[Named, ...]] = {"quick": QUICK, "standard": STANDARD}
+LASTING: tuple[Named, ...] = (
+    *(
+        ("quantised_probability", {"split": split, "bits": bits})
+        for split in ("forget", "retain")
+        for bits in (8, 4)
+    ),
+    *_over("relearned_probability", "forget"),
+    *_over("relearn_residual", "forget"),
+)
+
+SUITES: Mapping[str, tuple[Named, ...]] = {
+    "quick": QUICK,
+    "standard": STANDARD,
+    "lasting": LASTING,
+}
