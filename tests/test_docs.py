@@ -213,7 +213,9 @@ def _suites() -> str:
         splits: dict[str, list[str]] = {}
         for audit, params in named:
             splits.setdefault(audit, []).append(params.get("split", _own_split(audit)))
-        rows += [(f"`{suite}`", f"`{audit}`", ", ".join(n)) for audit, n in splits.items()]
+        rows += [
+            (f"`{suite}`", f"`{audit}`", ", ".join(dict.fromkeys(n))) for audit, n in splits.items()
+        ]
     return _table(("suite", "audit", "splits"), rows)
 
 

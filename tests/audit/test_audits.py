@@ -410,6 +410,7 @@ every_audit = pytest.mark.parametrize("name", sorted(AUDITS))
 RANGES: Mapping[str, tuple[float, float]] = {
     "perplexity": (1.0, math.inf),
     "privleak": (-100.0, math.inf),
+    "relearn_residual": (-math.inf, math.inf),
 }
 """Of audits whose docstring does not say `a to b`."""
 NOT_TOLD_APART = {
@@ -501,24 +502,30 @@ def every_split(people: Splits) -> Splits:
 def measured(
     blank: Loaded, knowing: Loaded, people: Splits, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, Evidence]:
-    """Evidence of the model that knows and of the one that does not, which is the gold one too."""
+    """Evidence of the model that knows, as the original does, and of the one that never saw it.
+
+    The latter is the gold model too.
+    """
     tools = {name: partial(TOOLS.__getitem__, name) for name in TOOLS}
     store = tmp_path_factory.mktemp("evidence")
     renderer = Renderer(blank.tokenizer)
     splits = every_split(people)
     models = {"blank": blank, "knowing": knowing}
     base = Evidence("base", "base", splits, renderer, store, lambda: blank, tools=tools)
-    return {
+    peers = {"gold": base}
+    found = {
         name: replace(
             base,
             name=name,
             key=name,
             base=base,
-            peers={"gold": base},
+            peers=peers,
             load=partial(models.__getitem__, name),
         )
         for name in models
     }
+    peers["original"] = found["knowing"]
+    return found
 
 
 def find(ev: Evidence, name: str, **params: Any) -> Finding:
@@ -575,10 +582,12 @@ def test_an_audit_reads_only_what_it_declares(measured: Mapping[str, Evidence], 
     named = {r.split for r in reads} | {r.arguments[0] for r in reads if r.kind == "recalled"}
     splits = {split: ev.splits[split] for split in named}
     other = replace(ev.of("base"), splits=splits)
-    narrow = replace(ev, splits=splits, base=other, peers={"gold": other})
+    taught = replace(ev.of("original"), splits=splits)
+    narrow = replace(ev, splits=splits, base=other, peers={"gold": other, "original": taught})
     AUDITS[name].load()(narrow)
     assert set(narrow._held) <= {r.name for r in reads if not r.model}
-    assert set(other._held) <= {r.name for r in reads if r.model}
+    assert set(other._held) <= {r.name for r in reads if r.model in ("gold", "base")}
+    assert set(taught._held) <= {r.name for r in reads if r.model == "original"}
 
 
 @every_audit

@@ -195,3 +195,10 @@ def test_what_does_not_fit_in_memory_is_halved(tiny: Loaded, monkeypatch: pytest
     assert found.logp == pytest.approx(expected.logp, abs=1e-4)
     assert max(sizes) > 2
     assert sizes[-1] <= 2
+
+
+def test_a_broken_model_hits_nothing():
+    """Logits that are not numbers: no token is larger than the true one, and none is a hit."""
+    found = measure._statistics(torch.full((2, 5), math.nan), torch.tensor([0, 3]))
+    assert found["hit"].tolist() == [False, False]
+    assert found["logp"].isnan().all()

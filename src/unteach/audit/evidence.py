@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +12,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unteach.audit.kinds import MAX_NEW_TOKENS, OTHERS, TABLES, Read, missing, parse
+from unteach.audit import transforms
+from unteach.audit.kinds import (
+    CHANGED,
+    KINDS,
+    MAX_NEW_TOKENS,
+    OTHERS,
+    RELEARNED,
+    TABLES,
+    Part,
+    Read,
+    answers,
+    missing,
+    parse,
+)
 from unteach.audit.measure import Tokens, measure_tokens
 from unteach.data.examples import Example, Splits, digest
 from unteach.data.render import Encoding, Renderer
+from unteach.errors import DivergedError
 from unteach.model.fingerprint import key_of
 from unteach.model.generate import as_text, continue_ids
 from unteach.model.load import Loaded
@@ -23,6 +37,16 @@ from unteach.model.load import Loaded
 VERSION = 3
 SEED = 20261
 """Seed of sampled answers: the same for every model, so that they can be compared."""
+ABSENT = {
+    "gold": (
+        "there is no gold model to compare with. Name one that was retrained without the "
+        "forget split, as gold: in the recipe or with --retrained."
+    ),
+    "original": (
+        "there is no original model to compare with. Name the model as it was before it was "
+        "unlearned, with --original."
+    ),
+}
 
 
 @dataclass
@@ -73,6 +97,18 @@ class Evidence:
         """The answers' tokens after the first `shots` examples of the split `shown`."""
         return self._get(f"{split}.recalled({shown}, {shots})")
 
+    def quantised(self, split: str, bits: int) -> Tokens:
+        """The answers' tokens under this model in `bits` bits; see `transforms.quantised`."""
+        return self._get(f"{split}.quantised({bits})")
+
+    def relearned(self, split: str, epochs: int, lr: float) -> Tokens:
+        """The answers' tokens, each row after this model relearned half of the other facts.
+
+        Two copies of the model are fine-tuned, each on one half of `forget`; a row is scored by
+        the one that did not see its fact. Where that broke the model, its rows are NaN.
+        """
+        return self._get(f"{split}.relearned({epochs}, {lr})")
+
     def texts(self, split: str, max_tokens: int = MAX_NEW_TOKENS) -> list[str]:
         """The greedy answer to each question."""
         name = f"{split}.texts({max_tokens})"
@@ -101,7 +137,7 @@ class Evidence:
         return self._get(f"{task}.harness({limit}, {shots}, {batch})")
 
     def of(self, model: str) -> Evidence:
-        """The evidence of the `gold` model or of the `base`; `missing` has said if there is none."""
+        """The evidence of the `gold`, `original` or `base` model; `missing` says if there is none."""
         found = self.base if model == "base" else self.peers.get(model)
         assert found is not None, f"there is no model '{model}'"
         return found
@@ -109,11 +145,8 @@ class Evidence:
     def missing(self, reads: Iterable[str]) -> str | None:
         """Why these cannot be read, or None if they can; decided without a model."""
         for read in map(parse, reads):
-            if read.model == "gold" and "gold" not in self.peers:
-                return (
-                    "there is no gold model to compare with. Name one that was retrained without the "
-                    "forget split, as gold: in the recipe or with --retrained."
-                )
+            if read.model in ABSENT and read.model not in self.peers:
+                return ABSENT[read.model]
             if (read.model == "base" or read.kind == "fluency") and self.base is None:
                 return "no base model is at hand to compare with."
             owner = self.of(read.model) if read.model else self
@@ -135,9 +168,9 @@ class Evidence:
         """Measure what is read of this model itself, so that what follows runs no model."""
         asked = [r for r in map(parse, sorted(set(reads))) if not r.model]
         self._measure_tables([r for r in asked if r.kind in TABLES])
-        kinds = [*TABLES, *OTHERS]
+        self._measure_changed([r for r in asked if r.kind in CHANGED])
         # longest answers first: a shorter one is the beginning of a longer one
-        for read in sorted(asked, key=lambda r: (kinds.index(r.kind), _negated(r))):
+        for read in sorted(asked, key=lambda r: (KINDS.index(r.kind), _negated(r))):
             self._get(read.name)
 
     def answers(self, split: str) -> list[str] | None:
@@ -208,6 +241,8 @@ class Evidence:
     def _measured(self, read: Read) -> Any:
         if read.kind in TABLES:
             return self.score(self._rows(read), f"{read.split}, {read.kind}")
+        if read.kind in CHANGED:
+            return self._under_copies([read])[read]
         if read.kind == "texts" and (longer := self._longer(read)) is not None:
             return [ids[: read.arguments[0]] for ids in longer]
         return OTHERS[read.kind](self, read.split, *read.arguments)
@@ -236,6 +271,39 @@ class Evidence:
             own = table.take([number[row] for row in part])
             _write(self._path(read), read, own, self._about(read))
 
+    def _measure_changed(self, reads: Sequence[Read]) -> None:
+        """All tables under changed copies: a copy that several of them need is made once."""
+        absent = [read for read in reads if self._found(read) is None]
+        for read, table in self._under_copies(absent).items():
+            _write(self._path(read), read, table, self._about(read))
+
+    def _under_copies(self, reads: Sequence[Read]) -> dict[Read, Tokens]:
+        """The tables; one copy at a time is in memory, beside the model."""
+        rows = {read: answers(self, read.split) for read in reads}
+        parts = [
+            (read, part)
+            for read in reads
+            for part in CHANGED[read.kind](self, read.split, *read.arguments)
+        ]
+        scored: dict[Read, list[tuple[Sequence[int], Tokens]]] = {read: [] for read in reads}
+        for copy in dict.fromkeys(part.copy for _, part in parts):
+            same = [(read, part) for read, part in parts if part.copy == copy]
+            wanted = dict.fromkeys(rows[read][i] for read, part in same for i in part.rows)
+            number = {row: i for i, row in enumerate(wanted)}
+            table = self._under_copy(same[0][1], list(wanted))
+            for read, part in same:
+                own = table.take([number[rows[read][i]] for i in part.rows])
+                scored[read].append((part.rows, own))
+        return {read: _in_order(pieces) for read, pieces in scored.items()}
+
+    def _under_copy(self, part: Part, rows: Sequence[Encoding]) -> Tokens:
+        """What a copy makes of the rows; NaN where the model broke as it was changed."""
+        try:
+            copy = part.make(self.counter("relearning", part.learned))
+        except DivergedError:
+            return transforms.unscored(rows)
+        return measure_tokens(copy, rows, self.counter(f"scored when {part.copy[0]}", len(rows)))
+
     def _rows(self, read: Read) -> list[Encoding]:
         return TABLES[read.kind](self, read.split, *read.arguments)
 
@@ -261,6 +329,9 @@ class Evidence:
             how = (SEED, self.engine, self.base.key if read.kind == "fluency" and self.base else "")
         elif read.kind == "recalled":
             how = (digest(self.splits[read.arguments[0]]),)
+        elif read.kind in CHANGED:
+            learned = digest(self.splits[RELEARNED]) if read.kind == "relearned" else ""
+            how = (transforms.SETTINGS, learned)
         rows = digest(self.splits[read.split])
         return VERSION, self.key, rows, self.renderer.key, read.kind, read.arguments, how
 
@@ -272,10 +343,23 @@ def _negated(read: Read) -> tuple[float, ...]:
     return tuple(-a for a in read.arguments if isinstance(a, int | float))
 
 
+def _in_order(pieces: Sequence[tuple[Sequence[int], Tokens]]) -> Tokens:
+    """One table of row numbers and their tables."""
+    numbers = np.concatenate([rows for rows, _ in pieces])
+    tables = [table for _, table in pieces]
+    lengths = np.concatenate([np.diff(table.offsets) for table in tables])
+    columns = [f.name for f in fields(Tokens) if f.name != "offsets"]
+    joined = Tokens(
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        **{c: np.concatenate([getattr(table, c) for table in tables]) for c in columns},
+    )
+    return joined.take(np.argsort(numbers).tolist())
+
+
 def _write(path: Path, read: Read, value: Any, about: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
-    arrays |= asdict(value) if read.kind in TABLES else {"json": np.array(json.dumps(value))}
+    arrays |= {"json": np.array(json.dumps(value))} if read.kind in OTHERS else asdict(value)
     unfinished = path.with_name(path.name + ".unfinished")
     with unfinished.open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -284,6 +368,6 @@ def _write(path: Path, read: Read, value: Any, about: dict[str, str]) -> None:
 
 def _read(path: Path, read: Read) -> Any:
     with np.load(path, allow_pickle=False) as file:
-        if read.kind in TABLES:
-            return Tokens(**{name: file[name] for name in file.files if name != "about"})
-        return json.loads(str(file["json"]))
+        if read.kind in OTHERS:
+            return json.loads(str(file["json"]))
+        return Tokens(**{name: file[name] for name in file.files if name != "about"})

@@ -1,8 +1,9 @@
 """What can be measured of a model on a split: each kind of evidence, and when it cannot be had.
 
-A kind is either a table of scored tokens, described by the rows that are to be scored, or anything
-else, described by a function that runs the model. A new one is a function and a line in `TABLES`
-or `OTHERS`.
+A kind is a table of scored tokens, described by the rows that are to be scored; or such a table of
+the true answers under changed copies of the model, described by the copies; or anything else,
+described by a function that runs the model. A new one is a function and a line in `TABLES`,
+`CHANGED` or `OTHERS`.
 """
 
 from __future__ import annotations
@@ -11,23 +12,30 @@ import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unteach.audit.gradients import gradient_norms
+from unteach.audit.transforms import half_of, halves, quantised, relearned
 from unteach.data.examples import Example
 from unteach.data.render import Encoding
 from unteach.model.generate import as_text
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from unteach.audit.evidence import Evidence
 
 MAX_NEW_TOKENS = 48
 """Tokens of a greedy answer, where an audit does not say otherwise."""
 
-MODELS = ("gold", "base")
+MODELS = ("gold", "original", "base")
 """Models beside the audited one that an audit may read: `gold.forget.tokens`."""
+
+RELEARNED = "forget"
+"""The split of which one half is relearned, and the other asked for."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +56,10 @@ class Read:
 
 def parse(text: str) -> Read:
     """The parts of a read; arguments are numbers, or names as they stand."""
-    found = re.fullmatch(r"(?:(gold|base)\.)?([\w-]+)\.(\w+)(?:\((.*)\))?", text)
+    found = re.fullmatch(rf"(?:({'|'.join(MODELS)})\.)?([\w-]+)\.(\w+)(?:\((.*)\))?", text)
     assert found, f"an audit reads '{text}'"
     model, split, kind, given = found.groups()
-    assert kind in TABLES or kind in OTHERS, f"an audit reads '{text}': there is no kind '{kind}'"
+    assert kind in KINDS, f"an audit reads '{text}': there is no kind '{kind}'"
     arguments = tuple(_value(part.strip()) for part in given.split(",")) if given else ()
     if kind in ("texts", "fluency") and not arguments:
         arguments = (MAX_NEW_TOKENS,)
@@ -137,6 +145,46 @@ def harness(ev: Evidence, task: str, limit: int, shots: int, batch: int) -> dict
     return asdict(found) if isinstance(found, HarnessResult) else {"reason": found.reason}
 
 
+@dataclass(frozen=True)
+class Part:
+    """The rows of a split that one changed copy of the model scores, by number."""
+
+    copy: tuple[Any, ...]  # what the copy is: parts that have the same are scored by one
+    make: Callable[[Callable[[int], None]], PreTrainedModel]  # is told of rows as they are learned
+    learned: int  # rows that it learns meanwhile
+    rows: Sequence[int]
+
+
+def quantised_copy(ev: Evidence, split: str, bits: int) -> list[Part]:
+    """All rows under the model in `bits` bits; see `quantised`."""
+    rows = range(len(ev.splits[split]))
+    return [Part(("quantised", bits), lambda told: quantised(ev.model().model, bits), 0, rows)]
+
+
+def relearned_copies(ev: Evidence, split: str, epochs: int, lr: float) -> list[Part]:
+    """Each row under the model that relearned the half of `forget` that does not hold its fact."""
+    known = halves(ev.splits[RELEARNED])
+    parts = []
+    for half in (0, 1):
+        taught = [e for e in ev.splits[RELEARNED] if half_of(e, known) == half]
+        rows = [i for i, e in enumerate(ev.splits[split]) if half_of(e, known) == 1 - half]
+        make = partial(_relearned, ev, taught, epochs, lr)
+        if rows:
+            parts.append(Part(("relearned", half, epochs, lr), make, epochs * len(taught), rows))
+    return parts
+
+
+def _relearned(
+    ev: Evidence,
+    taught: Sequence[Example],
+    epochs: int,
+    lr: float,
+    progress: Callable[[int], None],
+) -> PreTrainedModel:
+    rows = [ev.renderer.encode(e) for e in taught]
+    return relearned(ev.model().model, rows, epochs=epochs, lr=lr, progress=progress)
+
+
 def _prompts(ev: Evidence, split: str) -> list[tuple[int, ...]]:
     return [ev.renderer.prompt_ids(e) for e in ev.splits[split]]
 
@@ -149,6 +197,12 @@ TABLES: Mapping[str, Callable[..., list[Encoding]]] = {
 }
 """Kinds that are tables of scored tokens, and the rows that are scored."""
 
+CHANGED: Mapping[str, Callable[..., list[Part]]] = {
+    "quantised": quantised_copy,
+    "relearned": relearned_copies,
+}
+"""Kinds that are tables of the true answers under changed copies of the model, and the copies."""
+
 OTHERS: Mapping[str, Callable[..., Any]] = {
     "texts": greedy,
     "samples": sampled,
@@ -158,6 +212,9 @@ OTHERS: Mapping[str, Callable[..., Any]] = {
 }
 """Every other kind; what comes back can be written as JSON."""
 
+KINDS = (*TABLES, *OTHERS, *CHANGED)
+"""In the order in which they are measured."""
+
 
 def missing(ev: Evidence, read: Read) -> str | None:
     """Why this cannot be measured, or None if it can; decided without a model."""
@@ -165,7 +222,8 @@ def missing(ev: Evidence, read: Read) -> str | None:
         from unteach.audit.harness import missing as absent
 
         return absent(read.split, read.arguments[1])
-    for split in [read.split, *(read.arguments[:1] if read.kind == "recalled" else ())]:
+    others = {"recalled": read.arguments[:1], "relearned": (RELEARNED,)}.get(read.kind, ())
+    for split in (read.split, *others):
         if split not in ev.splits:
             have = ", ".join(sorted(ev.splits))
             return f"no split is named '{split}'. This run has: {have}."
@@ -176,4 +234,28 @@ def missing(ev: Evidence, read: Read) -> str | None:
     written = read.kind in ("texts", "samples", "fluency")
     if written and any(e.is_text for e in examples):
         return f"the split '{read.split}' holds texts, not questions that can be answered."
+    if read.kind in CHANGED:
+        return _unchanged(ev, read)
+    return None
+
+
+def _unchanged(ev: Evidence, read: Read) -> str | None:
+    """Why the model cannot be changed as asked for, or some rows have no copy to score them."""
+    if read.kind == "quantised":
+        (bits,) = read.arguments
+        return None if 2 <= bits <= 16 else f"bits is {bits}; it must be from 2 to 16."
+    epochs, lr = read.arguments
+    if epochs < 1 or lr <= 0:
+        return f"epochs is {epochs} and lr {lr}; epochs must be at least 1 and lr above 0."
+    known = halves(ev.splits[RELEARNED])
+    if len(set(known.values())) < 2:
+        return f"the split '{RELEARNED}' holds one fact, so half of it cannot be relearned."
+    examples = ev.splits[read.split]
+    lost = sum(half_of(e, known) is None for e in examples)
+    if lost:
+        return (
+            f"{lost} of {len(examples)} rows of '{read.split}' hold no single fact of "
+            f"'{RELEARNED}', so it is not known which half must not be relearned for them. Rows "
+            "are matched by group and attribute, group and answer, or an id with a suffix."
+        )
     return None

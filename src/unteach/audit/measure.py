@@ -195,7 +195,7 @@ def _of_positions(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
     variance = q.mul_(logq.sub_(mean[:, None]).square_()).sum(-1)
     return {
         "logp": logp,
-        "hit": rank == 0,
+        "hit": (rank == 0) & logp.isfinite(),  # of a broken model nothing is larger than NaN
         "entropy": -mean,
         "std": variance.sqrt(),
         "rank": rank.to(torch.int32),
