@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from unteach.audit.endpoint import Endpoint, Item
+from unteach.audit.endpoint import Item, rate
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, mean, unavailable
 from unteach.audit.judges import Unavailable
 from unteach.errors import EndpointError
 from unteach.registry import audit
+from unteach.synthesis.providers.endpoint import Endpoint
 
 RELEVANCE = (
     "You judge whether an answer speaks to its question. 5: it takes up exactly what is asked. "
@@ -71,7 +72,7 @@ def _judged(ev: Evidence, split: str, criterion: str, seed: int) -> Finding:
         for example, answers in zip(ev.examples(split), texts, strict=True)
     ]
     try:
-        rated = judge.rate(items, seed=seed)
+        rated = rate(judge, items, seed=seed)
     except EndpointError as error:
         return unavailable(str(error).rstrip("."))
     own = [scores[names.index(ev.name)] for scores in rated]
