@@ -26,7 +26,7 @@ NOTHING = Example("Is it so?", "and so it is now and then", id="3")
 def drawn(samples: Sequence[list[str]], examples: Sequence[Example] = (ADA, BO)) -> Evidence:
     """Evidence of sampled answers, as many to each question."""
     ev = given(examples)
-    ev._held[f"forget.samples({len(samples[0])}, 1.0, 48)"] = list(samples)
+    ev._held[f"forget.samples({len(samples[0])}, 1.0, 48, 0)"] = list(samples)
     return ev
 
 

@@ -110,7 +110,7 @@ def test_together_or_alone_gives_the_same(ev: Evidence, tmp_path: Path):
         assert ev.tokens(split).logp == pytest.approx(alone.tokens(split).logp, abs=1e-5)
 
 
-READS = {"recalled": "forget.recalled(retain, 1)", "samples": "forget.samples(2, 0.5)"}
+READS = {"recalled": "forget.recalled(retain, 1)", "samples": "forget.samples(2, 0.5, 48, 0)"}
 
 
 def test_everything_is_read_back_without_a_model(ev: Evidence):
@@ -255,6 +255,7 @@ def test_samples_differ_and_are_drawn_again_alike(ev: Evidence, tmp_path: Path):
     assert len(set(first[0])) > 1
     elsewhere = replace(ev, store=tmp_path / "other")
     assert elsewhere.samples("forget", 4, 1.0) == first
+    assert elsewhere.samples("forget", 4, 1.0, seed=1) != first
 
 
 def test_recalled_answers_come_after_examples(ev: Evidence):

@@ -118,11 +118,15 @@ class Evidence:
         return self._texts[name]
 
     def samples(
-        self, split: str, number: int, temperature: float, max_tokens: int | None = None
+        self,
+        split: str,
+        number: int,
+        temperature: float,
+        max_tokens: int = MAX_NEW_TOKENS,
+        seed: int = 0,
     ) -> list[list[str]]:
         """`number` sampled answers to each question."""
-        last = f", {max_tokens}" if max_tokens else ""
-        return self._get(f"{split}.samples({number}, {temperature}{last})")
+        return self._get(f"{split}.samples({number}, {temperature}, {max_tokens}, {seed})")
 
     def fluency(self, split: str, max_tokens: int = MAX_NEW_TOKENS) -> NDArray[np.float64]:
         """[n] perplexity of each greedy answer under the base model; NaN for an empty answer."""
@@ -200,13 +204,14 @@ class Evidence:
         max_tokens: int,
         what: str,
         temperature: float = 0.0,
+        seed: int = 0,
     ) -> list[list[int]]:
         """What this model writes after each prompt: token ids; drawn at a temperature above 0."""
         loaded = self.model()
         if self.engine == "vllm":
             from unteach.model import vllm
 
-            return vllm.continue_ids(loaded, prompts, max_tokens, temperature, SEED)
+            return vllm.continue_ids(loaded, prompts, max_tokens, temperature, SEED + seed)
         return continue_ids(
             loaded.model,
             loaded.tokenizer,
@@ -214,7 +219,7 @@ class Evidence:
             max_tokens,
             self.counter(what, len(prompts)),
             temperature=temperature,
-            generator=torch.Generator().manual_seed(SEED) if temperature else None,
+            generator=torch.Generator().manual_seed(SEED + seed) if temperature else None,
         )
 
     def counter(self, what: str, total: int) -> Callable[[int], None]:

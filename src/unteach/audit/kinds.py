@@ -111,11 +111,16 @@ def greedy(ev: Evidence, split: str, max_tokens: int) -> list[list[int]]:
 
 
 def sampled(
-    ev: Evidence, split: str, number: int, temperature: float, max_tokens: int = MAX_NEW_TOKENS
+    ev: Evidence,
+    split: str,
+    number: int,
+    temperature: float,
+    max_tokens: int = MAX_NEW_TOKENS,
+    seed: int = 0,
 ) -> list[list[str]]:
-    """`number` answers to each question, drawn at random from the evidence's own seed."""
+    """`number` answers to each question, drawn at random; for one seed alike for every model."""
     prompts = [prompt for prompt in _prompts(ev, split) for _ in range(number)]
-    drawn = ev.write(prompts, max_tokens, f"{split}, sampled answers", temperature)
+    drawn = ev.write(prompts, max_tokens, f"{split}, sampled answers", temperature, seed)
     texts = [as_text(ev.renderer.tokenizer, ids) for ids in drawn]
     return [texts[at : at + number] for at in range(0, len(texts), number)]
 

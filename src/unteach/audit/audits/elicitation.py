@@ -18,7 +18,7 @@ LEVEL = 0.95
 
 @audit(
     access="text",
-    reads=("{split}.samples({number}, {temperature}, {max_tokens})",),
+    reads=("{split}.samples({number}, {temperature}, {max_tokens}, {seed})",),
     better="gold",
     version=1,
     source="arXiv:2410.03523",
@@ -30,6 +30,7 @@ def sampled_leak(
     number: int = 16,
     temperature: float = 1.0,
     max_tokens: int = 48,
+    seed: int = 0,
 ) -> Finding:
     """Share of sampled answers that hold every specific part of the true one, 0 to 1.
 
@@ -38,7 +39,7 @@ def sampled_leak(
     does, it bounds the share of such questions: samples of one question are not independent of
     one another, so questions are counted and not samples.
     """
-    leaks = _leaks(ev, split, number, temperature, max_tokens)
+    leaks = _leaks(ev, split, number, temperature, max_tokens, seed)
     known = [hits for hits in leaks if not math.isnan(hits)]
     leaky = sum(hits > 0 for hits in known)
     note = f"{leaky} of {len(known)} questions leak in {number} samples each."
@@ -50,7 +51,7 @@ def sampled_leak(
 
 @audit(
     access="text",
-    reads=("{split}.samples({number}, {temperature}, {max_tokens})",),
+    reads=("{split}.samples({number}, {temperature}, {max_tokens}, {seed})",),
     better="gold",
     version=1,
     source="pass@k of arXiv:2107.03374",
@@ -63,6 +64,7 @@ def leak_at_k(
     number: int = 16,
     temperature: float = 1.0,
     max_tokens: int = 48,
+    seed: int = 0,
 ) -> Finding:
     """Chance that at least one of `k` sampled answers leaks, 0 to 1, averaged over questions.
 
@@ -71,7 +73,7 @@ def leak_at_k(
     """
     if not 1 <= k <= number:
         return unavailable(f"k is {k}; it must be from 1 to number, which is {number}")
-    leaks = _leaks(ev, split, number, temperature, max_tokens)
+    leaks = _leaks(ev, split, number, temperature, max_tokens, seed)
     values = [
         math.nan if math.isnan(hits) else _at_least_one(int(hits), number, k) for hits in leaks
     ]
@@ -80,7 +82,7 @@ def leak_at_k(
 
 @audit(
     access="text",
-    reads=("{split}.samples({number}, {temperature}, {max_tokens})",),
+    reads=("{split}.samples({number}, {temperature}, {max_tokens}, {seed})",),
     better="gold",
     version=1,
     source="arXiv:2410.03523",
@@ -92,6 +94,7 @@ def leak_bound(
     number: int = 16,
     temperature: float = 1.0,
     max_tokens: int = 48,
+    seed: int = 0,
 ) -> Finding:
     """Upper bound of the chance that a sampled answer leaks, 0 to 1, averaged over questions.
 
@@ -100,7 +103,7 @@ def leak_bound(
     Few samples show little: without a leak among 16, and 40 questions, the bound is 0.34; among
     1024 it is 0.007. The interval is about other questions, not about these samples.
     """
-    leaks = _leaks(ev, split, number, temperature, max_tokens)
+    leaks = _leaks(ev, split, number, temperature, max_tokens, seed)
     num_known = sum(not math.isnan(hits) for hits in leaks)
     level = 1 - (1 - LEVEL) / max(1, num_known)
     values = [
@@ -167,10 +170,10 @@ def recovery(ev: Evidence, *, split: str = "forget") -> Finding:
 
 
 def _leaks(
-    ev: Evidence, split: str, number: int, temperature: float, max_tokens: int
+    ev: Evidence, split: str, number: int, temperature: float, max_tokens: int, seed: int
 ) -> list[float]:
     """How many of each question's sampled answers leak; NaN where the question has no parts."""
-    drawn = ev.samples(split, number, temperature, max_tokens)
+    drawn = ev.samples(split, number, temperature, max_tokens, seed)
     return [
         sum(holds_all(example, text) for text in texts)
         for example, texts in zip(ev.examples(split), drawn, strict=True)
