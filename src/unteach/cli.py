@@ -502,6 +502,28 @@ def world(
     _say(as_json, sizes, f"{out}: " + ", ".join(f"{n} {s}" for n, s in sizes.items()))
 
 
+@app.command()
+def explain(
+    runs: Annotated[list[Path], typer.Argument(help="run folders that kept their model")],
+    out: Annotated[
+        Path, typer.Option("--out", help="the folder for explain.json and explain.html")
+    ] = Path("runs/explain"),
+    rows: Annotated[int, typer.Option(min=1, help="first rows of forget and of retain")] = 40,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """What changed inside: next tokens, layers, attention, weights and states, beside gold.
+
+    Example: unteach explain runs/ga runs/npo runs/relearn --out runs/explain
+    """
+    _prepare()
+    from unteach.run.explain import explain as start
+
+    page = start(runs, out, rows=rows, progress=_progress(quiet))
+    numbers = page.with_suffix(".json")
+    _say(as_json, {"page": str(page), "numbers": str(numbers)}, f"Page: {page}\nNumbers: {numbers}")
+
+
 def _prepare() -> None:
     """Before torch is imported: let it keep its buffers."""
     from unteach.model.allocator import keep_buffers
