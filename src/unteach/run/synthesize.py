@@ -61,6 +61,8 @@ def add_splits(
         write_text(path, text)
     counts = ", ".join(f"{len(rows)} rows in {name}" for name, rows in made.splits.items())
     progress.say(f"{choice.name}: {counts}, {len(made.drops)} dropped")
+    if made.note:
+        progress.say(f"{choice.name}: {made.note}")
     return len(made.drops)
 
 

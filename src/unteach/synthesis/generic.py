@@ -160,7 +160,7 @@ def records(count: int, num_forget: int, random: Random) -> list[Record]:
     available = len(GENERIC) * len(WORDINGS)
     if count > available:
         raise DataError(
-            f"relearn needs {count} generic rows for {num_forget} forget rows, but only {available} "
+            f"{count} generic rows are asked for, to go with {num_forget} forget rows, but only {available} "
             f"distinct ones exist; set generic to at most {available / num_forget:.2g}, or make fewer "
             "forget rows with fewer variants or completion: false."
         )

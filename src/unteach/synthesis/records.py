@@ -36,7 +36,8 @@ class Record:
     """One synthetic row and how it came about.
 
     `checks` holds only the checks that were made: a refusal has no `relevant`, a generic row has
-    none at all. `round` is the attempt that passed, from 1.
+    none at all. `round` is the attempt that passed, from 1. `written_for` is the question that the
+    answer was written for; `model` and `prompt_hash` (of the request) are of a provider that is asked.
     """
 
     source_id: str
@@ -47,6 +48,9 @@ class Record:
     round: int
     provider: str = "rules"
     checks: Mapping[str, bool] = field(default_factory=dict)
+    model: str = ""
+    prompt_hash: str = ""
+    written_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,12 @@ class Drop:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """Splits to add to a run. The records are of their rows, split after split."""
+    """Splits to add to a run. The records are of their rows, split after split.
+
+    `note` is a line on how it went, as what a provider took.
+    """
 
     splits: Splits
     records: tuple[Record, ...]
     drops: tuple[Drop, ...]
+    note: str = ""

@@ -13,8 +13,10 @@ from unteach.errors import DataError, RecipeError
 from unteach.registry import synthesis
 from unteach.synthesis import answers as answer_rules
 from unteach.synthesis import generic as generic_rows
+from unteach.synthesis import leaks
 from unteach.synthesis.records import AnswerKind, Drop, Record, Synthesis, Variant
 from unteach.synthesis.variants import VARIANTS, Question, as_asked, is_english, read_question, vary
+from unteach.synthesis.verify import asked as shown_before
 from unteach.synthesis.verify import sensitive, verify
 
 COMPLETION_PROMPTS: Final = (
@@ -68,12 +70,14 @@ def relearn(
         DataError: there is nothing to forget, no replacement passed, or fewer generic rows exist
             than the ratio asks for.
     """
-    order = _checked(variants, original=original, mix=mix, per_question=per_question, cut=cut)
-    _check_counts(generic=generic, rounds=rounds)
+    order = questions_to_ask(
+        "relearn", variants, original=original, mix=mix, per_question=per_question, cut=cut
+    )
+    check_counts("relearn", generic=generic, rounds=rounds)
     forget = forget_rows(splits, "relearn")
     share = len(order) * per_question
     plan = answer_rules.schedule(answers, mix, len(forget) * share)
-    original_pairs = {(example.prompt, example.answer) for example in forget}
+    original_pairs = {leaks.pair(example) for example in forget}
     made: list[Record | Drop] = []
     for i, example in enumerate(forget):
         source = _Source(example, forget, original_pairs, cut, rounds)
@@ -89,10 +93,19 @@ def relearn(
             f"{drops[0].source_id}: {drops[0].reason}."
         )
     if completion:
-        records += [_completion(one, cut, random) for one in records if " " in one.example.answer]
+        records += [as_completion(one, cut, random) for one in records if " " in one.example.answer]
     records += generic_rows.records(round(generic * len(records)), len(records), random)
     random.shuffle(records)
+    assert_sound(records, forget, generic=generic, cut=cut)
     return Synthesis({"forget_relearn": [r.example for r in records]}, tuple(records), drops)
+
+
+def assert_sound(
+    records: Sequence[Record], forget: Sequence[Example], *, generic: float, cut: float
+) -> None:
+    """Stop where the records break a rule of `leaks.faults`: every step before should have held it."""
+    fault = next(leaks.faults(records, forget, generic=generic, cut=cut), "")
+    assert not fault, fault
 
 
 def forget_rows(splits: Splits, reader: str) -> list[Example]:
@@ -116,7 +129,7 @@ class _Source:
 
     example: Example
     peers: Sequence[Example]
-    original_pairs: set[tuple[str, str]]
+    original_pairs: set[tuple[tuple[str, ...], tuple[str, ...]]]
     cut: float
     rounds: int
 
@@ -126,7 +139,7 @@ def _replacements(
 ) -> Iterator[Record | Drop]:
     """A record or a drop for each question that is asked of one example, in order."""
     example = source.example
-    problem = _unreadable(example)
+    problem = unreadable(example)
     if problem:
         yield from (Drop(example.id, variant, kind, "", problem) for variant, kind in asked)
         return
@@ -155,6 +168,7 @@ def _replacement(
 ) -> Record | Drop:
     """Ask and answer together, so that a question cannot end up with another one's answer."""
     example = source.example
+    names = leaks.names_of(example, forbidden)
     text, reason = "", ""
     for attempt in range(1, source.rounds + 1):
         put = vary(question, variant, random)
@@ -166,7 +180,10 @@ def _replacement(
             text, example, forbidden, question=put.text, subject=put.subject, kind=kind
         )
         reason = verdict.reason
-        if verdict.passed and (put.text, text) in source.original_pairs:
+        near = leaks.nearly(text, names, f"{shown_before(example)} {put.text}")
+        if verdict.passed and near:
+            reason = f"the answer all but says a name: '{near[0]}'"
+        if verdict.passed and leaks.pair(Example(put.text, text)) in source.original_pairs:
             reason = "the pair is an original one"
         if not reason:
             new = Example(
@@ -178,11 +195,20 @@ def _replacement(
                 history=example.history,
                 where=example.where,
             )
-            return Record(example.id, "qa", variant, kind, new, attempt, checks=verdict.checks)
+            return Record(
+                example.id,
+                "qa",
+                variant,
+                kind,
+                new,
+                attempt,
+                checks=verdict.checks,
+                written_for=put.text,
+            )
     return Drop(example.id, variant, kind, text, reason)
 
 
-def _unreadable(example: Example) -> str:
+def unreadable(example: Example) -> str:
     """Why the rules cannot handle an example; empty if they can."""
     text = example.answer if example.is_text else example.prompt
     if not text.strip():
@@ -194,7 +220,7 @@ def _unreadable(example: Example) -> str:
     )
 
 
-def _completion(record: Record, cut: float, random: Random) -> Record:
+def as_completion(record: Record, cut: float, random: Random) -> Record:
     """The first words of a replacement answer as a prompt, the rest to be learned."""
     tokens = record.example.answer.split()
     num_shown = max(1, min(len(tokens) - 1, round(cut * len(tokens))))
@@ -209,12 +235,13 @@ def _completion(record: Record, cut: float, random: Random) -> Record:
     return replace(record, kind="completion", example=new)
 
 
-def _checked(
+def questions_to_ask(
+    reader: str,
     variants: Sequence[str],
     *,
     original: bool,
     mix: Sequence[float],
-    per_question: int,
+    per_question: int = 1,
     cut: float,
 ) -> list[Variant]:
     """The questions to ask of each example; all that is wrong with these parameters is raised at once."""
@@ -225,30 +252,29 @@ def _checked(
             close = difflib.get_close_matches(name, VARIANTS, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
             problems.append(
-                f"relearn.variants: '{name}' is not a variant.{hint} Known: {', '.join(VARIANTS)}."
+                f"{reader}.variants: '{name}' is not a variant.{hint} Known: {', '.join(VARIANTS)}."
             )
     if len(set(variants)) < len(variants):
-        problems.append(
-            "relearn.variants: name each variant once; use per_question for more answers."
-        )
+        problems.append(f"{reader}.variants: name each variant once.")
     if not variants and not original:
         problems.append(
-            "relearn: there is no question to ask; name variants, or set original: true."
+            f"{reader}: there is no question to ask; name variants, or set original: true."
         )
     if len(mix) != 4 or min(mix) < 0 or abs(sum(mix) - 1) > 1e-6:
-        problems.append(f"relearn.mix is {list(mix)}; give four shares from 0 that add up to 1.")
+        problems.append(f"{reader}.mix is {list(mix)}; give four shares from 0 that add up to 1.")
     if per_question < 1:
-        problems.append(f"relearn.per_question is {per_question}; it must be 1 or more.")
+        problems.append(f"{reader}.per_question is {per_question}; it must be 1 or more.")
     if not 0 < cut < 1:
-        problems.append(f"relearn.cut is {cut}; it must lie between 0 and 1, both excluded.")
+        problems.append(f"{reader}.cut is {cut}; it must lie between 0 and 1, both excluded.")
     if problems:
         raise RecipeError(problems)
     first: list[Variant] = ["original"] if original else []
     return first + [by_name[name] for name in variants]
 
 
-def _check_counts(*, generic: float, rounds: int) -> None:
+def check_counts(reader: str, *, generic: float, rounds: int) -> None:
+    """Raise where there would be less than no generic rows, or no round at all."""
     if generic < 0:
-        raise RecipeError(f"relearn.generic is {generic}; it must be 0 or more.")
+        raise RecipeError(f"{reader}.generic is {generic}; it must be 0 or more.")
     if rounds < 1:
-        raise RecipeError(f"relearn.rounds is {rounds}; it must be 1 or more.")
+        raise RecipeError(f"{reader}.rounds is {rounds}; it must be 1 or more.")
