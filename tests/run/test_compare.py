@@ -87,6 +87,12 @@ def test_values_of_a_key_make_a_run_each(recipes: list[str], tmp_path: Path, cac
     assert "over method.0.train.steps" in page
 
 
+def test_a_sweep_keeps_the_title_of_its_page(recipes: list[str], tmp_path: Path, cache: Path):
+    vary = {"method.0.train.steps": ["1", "2"]}
+    made = compare_methods(recipes[:1], tmp_path / "out", vary=vary, title="How long?")
+    assert "<title>How long?" in made.report.read_text()
+
+
 def test_in_a_chain_each_run_begins_with_the_model_before(
     recipes: list[str], tmp_path: Path, cache: Path
 ):

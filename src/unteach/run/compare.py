@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,32 +64,12 @@ def compare_methods(
         UserError: as `run`, of the first method that failed if all did.
     """
     progress = progress or Progress(quiet=True)
-    plans: list[Plan] = []
-    for name in names:
-        kept = keep_models is None or name in keep_models
-        for seed in seeds or (None,):
-            before: Plan | None = None
-            for key, value in _values(vary or {}):
-                label = "-".join(
-                    [Path(name).stem, *([str(seed)] if seed is not None else []), *_slug(value)]
-                )
-                given = [*overrides] + ([f"seed={seed}"] if seed is not None else [])
-                given += [f"{key}={value}"] if key else []
-                given += [] if kept or chain else ["save_model=false"]
-                if chain and before is not None:
-                    given += [f"model={before.out / 'model'}", "teach=null"]
-                recipe = recipes.read(name, given)
-                varied = None
-                if key:
-                    varied = {
-                        "method": _titled(recipe.title or name, seed),
-                        "key": key,
-                        "value": value,
-                    }
-                    title = f"{recipe.title or name}, {key.rpartition('.')[2]} {value}"
-                    recipe = recipe.model_copy(update={"title": title})
-                before = Plan(label, recipe, recipes.folder_of(name), out / label, varied)
-                plans.append(before)
+    plans = [
+        plan
+        for name in names
+        for seed in seeds or (None,)
+        for plan in _plans(name, out, overrides, seed, vary or {}, chain, keep_models)
+    ]
     done: list[RunFolder] = []
     failed: dict[str, UserError] = {}
     for number, plan in enumerate(plans, start=1):
@@ -122,15 +102,34 @@ def compare_methods(
     return Comparison(tuple(done), report, {n: str(e) for n, e in failed.items()})
 
 
-def _values(vary: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    """Each key with each of its values; one empty pair if nothing varies."""
-    return [(key, value) for key, values in vary.items() for value in values] or [("", "")]
+def _plans(
+    name: str,
+    out: Path,
+    overrides: Sequence[str],
+    seed: int | None,
+    vary: Mapping[str, Sequence[str]],
+    chain: bool,
+    keep_models: Sequence[str] | None,
+) -> Iterator[Plan]:
+    """The runs of one method with one seed: one for each value that is varied."""
+    kept = chain or keep_models is None or name in keep_models
+    stem = "-".join([Path(name).stem, *([str(seed)] if seed is not None else [])])
+    given = [*overrides] + ([f"seed={seed}"] if seed is not None else [])
+    given += [] if kept else ["save_model=false"]
+    root = recipes.folder_of(name)
+    if not vary:
+        yield Plan(stem, recipes.read(name, given), root, out / stem)
+    before: Path | None = None
+    for key, value in ((key, value) for key, values in vary.items() for value in values):
+        linked = [f"model={before / 'model'}", "teach=null"] if chain and before else []
+        recipe = recipes.read(name, [*given, f"{key}={value}", *linked])
+        method = recipe.title or name
+        named = recipe.model_copy(update={"title": f"{method}, {key.rpartition('.')[2]} {value}"})
+        label = "-".join([stem, re.sub(r"[^\w.-]+", "_", value)])
+        varied = {"method": _titled(method, seed), "key": key, "value": value}
+        before = out / label
+        yield Plan(label, named, root, before, varied)
 
 
 def _titled(title: str, seed: int | None) -> str:
     return title if seed is None else f"{title} (seed {seed})"
-
-
-def _slug(value: str) -> list[str]:
-    """The value as a part of a folder's name."""
-    return [re.sub(r"[^\w.-]+", "_", value)] if value else []
