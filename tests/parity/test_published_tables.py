@@ -30,7 +30,6 @@ from unteach.audit import published
 from unteach.audit.published import (
     closer_to_1,
     forget_quality,
-    harmonic_mean,
     membership_auc,
     privleak,
     probability_among,
@@ -39,6 +38,7 @@ from unteach.audit.published import (
     true_better,
     truth_ratio_of,
 )
+from unteach.audit.statistics import harmonic_mean
 from unteach.errors import DataError
 
 ROOT = Path(__file__).parents[2]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unteach.audit.statistics import auc, harmonic_mean, ks
 from unteach.errors import DataError
 
 if TYPE_CHECKING:
@@ -132,22 +133,14 @@ def probability_among(right_nll: ArrayLike, wrong_nll: Sequence[ArrayLike]) -> V
     return right / (right + np.asarray(wrong, dtype=np.float64) + EPSILON)
 
 
-def harmonic_mean(values: Sequence[float]) -> float:
-    """The harmonic mean of values that are at least 0; it is 0 if one of them is, as published."""
-    if min(values) == 0:
-        return 0.0
-    return len(values) / math.fsum(1 / value for value in values)
-
-
 def forget_quality(ratio: ArrayLike, retrained_ratio: ArrayLike) -> float:
     """P-value, 0 to 1, of the two-sided Kolmogorov-Smirnov test between two models' ratios R.
 
     Low: the model can be told from one that was retrained. High is no proof: with few examples the
     test cannot tell much apart.
     """
-    from scipy.stats import ks_2samp  # type: ignore[import-untyped]
-
-    return float(ks_2samp(np.asarray(ratio), np.asarray(retrained_ratio)).pvalue)
+    known = [*np.asarray(ratio), *np.asarray(retrained_ratio)]
+    return math.nan if np.isnan(known).any() else ks(ratio, retrained_ratio).p
 
 
 def membership_auc(forget: ArrayLike, holdout: ArrayLike) -> float:
@@ -157,13 +150,9 @@ def membership_auc(forget: ArrayLike, holdout: ArrayLike) -> float:
     text gives itself away as a member, 0.5 that nothing can be told, and less than 0.5 that the
     forget texts were pushed below those never seen.
     """
-    inside = np.sort(np.asarray(forget, dtype=np.float64))
-    outside = np.asarray(holdout, dtype=np.float64)
-    if np.isnan(inside).any() or np.isnan(outside).any():
-        return math.nan
-    below = np.searchsorted(inside, outside, side="left")
-    not_above = np.searchsorted(inside, outside, side="right")
-    return float((below + not_above).mean() / 2 / len(inside))
+    known = np.negative(np.asarray(forget, dtype=np.float64))
+    unseen = np.negative(np.asarray(holdout, dtype=np.float64))
+    return math.nan if np.isnan([*known, *unseen]).any() else auc(known, unseen)
 
 
 def relative_difference(value: float, reference: float) -> float:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from unteach.audit.audits.ability import multiple_choice
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, resample_groups, statistic, unavailable
-from unteach.audit.published import harmonic_mean
-from unteach.audit.statistics import auc
+from unteach.audit.statistics import auc, harmonic_mean
 from unteach.audit.text import rouge
 from unteach.data.benchmarks.lume import KINDS, TASKS
 from unteach.data.examples import Example
