@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unteach.data.batches import collate
+from unteach.data.examples import Example
 from unteach.data.render import Encoding
 from unteach.model.forks import forked_logits
 from unteach.model.memory import budget, run_in_batches
@@ -68,6 +69,13 @@ class Tokens:
         """[n] the same over the specific tokens only."""
         pairs = zip(self.each("logp"), self.each("specific"), strict=True)
         return np.array([np.exp(logp[mark].mean(dtype=np.float64)) for logp, mark in pairs])
+
+
+def by_example(
+    values: NDArray[np.float64], examples: Sequence[Example], kind: Literal["wrong", "rephrased"]
+) -> list[NDArray[np.float64]]:
+    """What was measured of the wrong or reworded answers, one after the other: an array an example."""
+    return np.split(values, np.cumsum([len(getattr(e, kind)) for e in examples])[:-1])
 
 
 Batches = Sequence[Sequence[int]]

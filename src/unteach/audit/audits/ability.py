@@ -9,11 +9,11 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
+from unteach.audit.audits.knowledge import inferred
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, mean, unavailable
 from unteach.audit.harness import HarnessResult
-from unteach.audit.judges import Nli, Unavailable
-from unteach.audit.measure import Tokens
+from unteach.audit.measure import Tokens, by_example
 from unteach.data.sources import FINAL_ANSWER
 from unteach.registry import audit
 
@@ -60,7 +60,7 @@ def probability_of_options(ev: Evidence, *, split: str = "forget") -> Finding:
     the turn. With k options 1 / k means that all are alike.
     """
     true = ev.tokens(split).probability()
-    wrong = _by_example(ev, split, ev.wrong(split).probability())
+    wrong = by_example(ev.wrong(split).probability(), ev.examples(split), "wrong")
     values = [float(p / (p + others.sum())) for p, others in zip(true, wrong, strict=True)]
     return mean(values, ev.groups(split))
 
@@ -95,13 +95,7 @@ def open_qa(ev: Evidence, *, split: str = "forget") -> Finding:
     The premise is the greedy answer, as published; there two examples are shown first, here none.
     An empty answer entails nothing.
     """
-    nli: Nli | Unavailable = ev.tools["nli"]()
-    if isinstance(nli, Unavailable):
-        return unavailable(nli.reason)
-    texts = ev.texts(split)
-    follows = nli.entailment(texts, [e.answer for e in ev.examples(split)])
-    values = [float(f and text != "") for f, text in zip(follows, texts, strict=True)]
-    return mean(values, ev.groups(split))
+    return inferred(ev, split, "answer", "entailment")
 
 
 @audit(
@@ -142,21 +136,14 @@ def _rivals(
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
     """Log-probability of the true answer and those of the wrong ones, question by question."""
     true = _answer_logp(ev.tokens(split), normalise)
-    wrong = _by_example(ev, split, _answer_logp(ev.wrong(split), normalise))
+    wrong = by_example(_answer_logp(ev.wrong(split), normalise), ev.examples(split), "wrong")
     return zip(true, wrong, strict=True)
 
 
 def _answer_logp(tokens: Tokens, normalise: bool) -> NDArray[np.float64]:
     """[n] nats, without the tokens that close the turn."""
-    pairs = zip(tokens.each("logp"), tokens.each("end"), strict=True)
     reduce = np.mean if normalise else np.sum
-    return np.array([reduce(logp[~end], dtype=np.float64) for logp, end in pairs])
-
-
-def _by_example(ev: Evidence, split: str, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """What was measured of the wrong answers, one array an example."""
-    ends = np.cumsum([len(e.wrong) for e in ev.examples(split)])[:-1]
-    return np.split(values, ends)
+    return np.array([reduce(logp, dtype=np.float64) for logp in tokens.each("logp", end=False)])
 
 
 def _solves(text: str, answer: str) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from unteach.audit.audits.knowledge import holds_all
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, mean, unavailable
+from unteach.audit.measure import by_example
 from unteach.audit.statistics import upper_bound
 from unteach.registry import audit
 
@@ -152,14 +153,13 @@ def recovery(ev: Evidence, *, split: str = "forget") -> Finding:
     exp of its mean token log-probability; a tie is no recovery. The note gives each one's share of
     the probability of all. RESTOR's open questions, which a remote model judges, are left out.
     """
-    counts = [len(e.wrong) for e in ev.examples(split)]
-    if min(counts) < 2:
+    if min(len(e.wrong) for e in ev.examples(split)) < 2:
         return unavailable(
             f"the split '{split}' has rows with one wrong answer: recovery reads the falsehood and "
             "at least one other"
         )
     true = ev.tokens(split).probability()
-    wrong = np.split(ev.wrong(split).probability(), np.cumsum(counts)[:-1])
+    wrong = by_example(ev.wrong(split).probability(), ev.examples(split), "wrong")
     values = [float(p > others.max()) for p, others in zip(true, wrong, strict=True)]
     shares = [
         np.array([p, others[0]]) / (p + others.sum()) for p, others in zip(true, wrong, strict=True)

@@ -245,7 +245,7 @@ def entailment_score(
     the truth the answer says nothing beyond it, which also a vague one does. ReLearn takes the
     answer on forget, the truth on retain, and of the three labels uses contradiction alone.
     """
-    return _inferred(ev, split, premise, "entailment")
+    return inferred(ev, split, premise, "entailment")
 
 
 @audit(
@@ -262,13 +262,31 @@ def contradiction(
 
     ReLearn takes the answer as `premise` on forget and the truth on retain.
     """
-    return _inferred(ev, split, premise, "contradiction")
+    return inferred(ev, split, premise, "contradiction")
 
 
 def holds_all(example: Example, text: str) -> float:
     """1 if the text says every specific part of the example's answer, else 0; NaN without parts."""
     covered = entities.coverage(_entities(example), text)
     return math.nan if covered is None else float(covered == 1)
+
+
+def inferred(
+    ev: Evidence,
+    split: str,
+    premise: Literal["answer", "truth"],
+    label: Literal["entailment", "contradiction"],
+) -> Finding:
+    """Share of answers of which a local NLI model says `label`, with the answer or truth as premise."""
+    nli: Nli | Unavailable = ev.tools["nli"]()
+    if isinstance(nli, Unavailable):
+        return unavailable(nli.reason)
+    texts, truths = ev.texts(split), [e.answer for e in ev.examples(split)]
+    pair = (texts, truths) if premise == "answer" else (truths, texts)
+    found = nli.entailment(*pair) if label == "entailment" else nli.contradiction(*pair)
+    # an empty answer says nothing: what a classifier makes of it is chance
+    values = [float(x and text != "") for x, text in zip(found, texts, strict=True)]
+    return mean(values, ev.groups(split))
 
 
 def _answered(
@@ -302,23 +320,6 @@ def _matching_pairs(example: Example, text: str, embed: entities.Embed) -> float
         return 0.0
     alike = embed(wanted) @ embed(said).T >= entities.SAME_MEANING
     return float(alike.sum() / len(wanted))
-
-
-def _inferred(
-    ev: Evidence,
-    split: str,
-    premise: Literal["answer", "truth"],
-    label: Literal["entailment", "contradiction"],
-) -> Finding:
-    nli: Nli | Unavailable = ev.tools["nli"]()
-    if isinstance(nli, Unavailable):
-        return unavailable(nli.reason)
-    texts, truths = ev.texts(split), [e.answer for e in ev.examples(split)]
-    pair = (texts, truths) if premise == "answer" else (truths, texts)
-    found = nli.entailment(*pair) if label == "entailment" else nli.contradiction(*pair)
-    # an empty answer says nothing: what a classifier makes of it is chance
-    values = [float(x and text != "") for x, text in zip(found, texts, strict=True)]
-    return mean(values, ev.groups(split))
 
 
 def _contradictions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unteach.audit import published
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, mean
-from unteach.audit.measure import Tokens
+from unteach.audit.measure import Tokens, by_example
 from unteach.registry import audit
 
 
@@ -60,22 +60,36 @@ def truth_ratio(
     `true_better` is max(0, 1 - R), TOFU's on what is kept. TOFU takes the `rephrased` true answer,
     which was not taught, where there is one.
     """
-    right = _means(ev.tokens(split) if true == "tokens" else ev.rephrased(split), ev, split, true)
-    wrong = _means(ev.wrong(split), ev, split, "wrong")
+    right, wrong = answer_losses(ev, split, true)
     if aggregate == "bounded":
-        values = 1 / (1 + np.exp(wrong - right))
+        values = 1 / (1 + np.exp(right - [losses.mean() for losses in wrong]))
     else:
-        ratio = published.truth_ratio_of(-right, list(-wrong[:, None]))
+        ratio = published.truth_ratio_of(right, wrong)
         near = aggregate == "closer_to_1"
         values = published.closer_to_1(ratio) if near else published.true_better(ratio)
     return mean(values.tolist(), ev.groups(split))
 
 
-def _means(tokens: Tokens, ev: Evidence, split: str, kind: str) -> NDArray[np.float64]:
-    """[n] for each example the mean over its answers of the mean token log-probability."""
-    each = np.array([row.mean(dtype=np.float64) for row in tokens.each("logp")])
-    counts = [1 if kind == "tokens" else len(getattr(e, kind)) for e in ev.examples(split)]
-    return np.array([part.mean() for part in np.split(each, np.cumsum(counts)[:-1])])
+class AnswerLosses(NamedTuple):
+    """Mean token loss in nats: [n] of each true answer, and an array an example of its wrong ones."""
+
+    right: NDArray[np.float64]
+    wrong: list[NDArray[np.float64]]
+
+
+def answer_losses(ev: Evidence, split: str, true: Literal["tokens", "rephrased"]) -> AnswerLosses:
+    """What a truth ratio is made of; of several rewordings of a true answer it is the mean."""
+    examples = ev.examples(split)
+    if true == "tokens":
+        right = _losses(ev.tokens(split))
+    else:
+        each = by_example(_losses(ev.rephrased(split)), examples, "rephrased")
+        right = np.array([losses.mean() for losses in each])
+    return AnswerLosses(right, by_example(_losses(ev.wrong(split)), examples, "wrong"))
+
+
+def _losses(tokens: Tokens) -> NDArray[np.float64]:
+    return np.array([-row.mean(dtype=np.float64) for row in tokens.each("logp")])
 
 
 @audit(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +11,9 @@ from numpy.typing import NDArray
 from unteach.audit import published
 from unteach.audit.audits.ability import probability_of_options
 from unteach.audit.audits.knowledge import rouge
-from unteach.audit.audits.memorization import probability, truth_ratio
+from unteach.audit.audits.memorization import answer_losses, probability, truth_ratio
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, unavailable
-from unteach.audit.measure import Tokens
 from unteach.audit.statistics import harmonic_mean_finding, ks, wasserstein
 from unteach.registry import audit
 
@@ -124,13 +122,4 @@ def model_utility(
 
 def _ratios(ev: Evidence, split: str) -> NDArray[np.float64]:
     """[n] TOFU's R = p(wrong) / p(rephrased true answer)."""
-    examples = ev.examples(split)
-    right = _losses(ev.rephrased(split), [len(e.rephrased) for e in examples])
-    wrong = _losses(ev.wrong(split), [len(e.wrong) for e in examples])
-    return published.truth_ratio_of([losses.mean() for losses in right], wrong)
-
-
-def _losses(tokens: Tokens, counts: Sequence[int]) -> list[NDArray[np.float64]]:
-    """For each example the mean token loss of each of its answers, in nats."""
-    each = np.array([-row.mean(dtype=np.float64) for row in tokens.each("logp")])
-    return np.split(each, np.cumsum(counts)[:-1])
+    return published.truth_ratio_of(*answer_losses(ev, split, "rephrased"))
