@@ -95,29 +95,12 @@ class Nli:
         return [x == self.entailment_label for x in self._labels(premises, hypotheses)]
 
     def _labels(self, premises: Sequence[str], hypotheses: Sequence[str]) -> list[int]:
-        import torch
-
         if len(premises) != len(hypotheses):
             raise ValueError(
                 f"a premise has its hypothesis: there are {len(premises)} premises and "
                 f"{len(hypotheses)} hypotheses"
             )
-        found = [0] * len(premises)
-        pairs = [f"{p} {h}" for p, h in zip(premises, hypotheses, strict=True)]
-        for index in _by_length(pairs, self.batch_size):
-            batch = self.tokenizer(
-                [premises[i] for i in index],
-                [hypotheses[i] for i in index],
-                padding=True,
-                truncation=True,
-                max_length=self.max_tokens,
-                return_tensors="pt",
-            ).to(self.model.device)
-            with torch.inference_mode():
-                likeliest = self.model(**batch).logits.argmax(dim=-1).tolist()
-            for i, label in zip(index, likeliest, strict=True):
-                found[i] = label
-        return found
+        return [int(row.argmax()) for row in _logits(self, premises, hypotheses)]
 
 
 @dataclass(frozen=True)
@@ -132,21 +115,27 @@ class GibberishDetector:
 
     def clean(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Probability that each text is clean language, [n], 0 to 1."""
-        import torch
+        rows = _logits(self, texts)
+        return np.array([float(row.double().softmax(-1)[self.clean_label]) for row in rows])
 
-        found = np.zeros(len(texts))
-        for index in _by_length(texts, self.batch_size):
-            batch = self.tokenizer(
-                [texts[i] for i in index],
-                padding=True,
-                truncation=True,
-                max_length=self.max_tokens,
-                return_tensors="pt",
-            ).to(self.model.device)
-            with torch.inference_mode():
-                shares = self.model(**batch).logits.double().softmax(dim=-1)
-            found[index] = shares[:, self.clean_label].cpu().numpy()
-        return found
+
+def _logits(judge: Nli | GibberishDetector, *texts: Sequence[str]) -> list[Tensor]:
+    """A classifier's logits of each text, or of each pair where there are two columns; [labels] each."""
+    import torch
+
+    found: dict[int, Tensor] = {}
+    joined = [" ".join(parts) for parts in zip(*texts, strict=True)]
+    for index in _by_length(joined, judge.batch_size):
+        batch = judge.tokenizer(
+            *([column[i] for i in index] for column in texts),
+            padding=True,
+            truncation=True,
+            max_length=judge.max_tokens,
+            return_tensors="pt",
+        ).to(judge.model.device)
+        with torch.inference_mode():
+            found.update(zip(index, judge.model(**batch).logits.cpu(), strict=True))
+    return [found[i] for i in range(len(joined))]
 
 
 def load_embedder(device: str = "cpu") -> Embedder | Unavailable:
@@ -181,8 +170,49 @@ def load_nli(name: str = NLI_MODEL, device: str = "cpu") -> Nli | Unavailable:
 
     Nothing is downloaded: an audit must not depend on whether a network answers today.
     """
+    found = _classifier(name, "NLI model")
+    if isinstance(found, Unavailable):
+        return found
+    numbers, names = found.numbers, found.names
+    absent_label = next((x for x in ("contradiction", "entailment") if x not in numbers), None)
+    if absent_label:
+        return Unavailable(
+            f"the model '{name}' has no label '{absent_label}' but {names}: name an NLI model"
+        )
+    return Nli(
+        found.model.to(device), found.tokenizer, numbers["contradiction"], numbers["entailment"]
+    )
+
+
+def load_gibberish(
+    name: str = GIBBERISH_MODEL, device: str = "cpu"
+) -> GibberishDetector | Unavailable:
+    """A gibberish classifier from a folder or the local hub cache, in float32.
+
+    As with `load_nli`, nothing is downloaded.
+    """
+    found = _classifier(name, "gibberish detector")
+    if isinstance(found, Unavailable):
+        return found
+    if "clean" not in found.numbers:
+        return Unavailable(
+            f"the model '{name}' has no label 'clean' but {found.names}: name a gibberish detector"
+        )
+    return GibberishDetector(found.model.to(device), found.tokenizer, found.numbers["clean"])
+
+
+@dataclass(frozen=True)
+class _Classifier:
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    numbers: dict[str, int]  # label in lower case -> its number
+    names: str
+
+
+def _classifier(name: str, what: str) -> _Classifier | Unavailable:
+    """A text classifier from a folder or the local hub cache, in float32."""
     absent = Unavailable(
-        f"the NLI model '{name}' is not on this machine: `hf download {name}` fetches it once"
+        f"the {what} '{name}' is not on this machine: `hf download {name}` fetches it once"
     )
     # asked first, because transformers looks for an adapter on the hub even when told not to
     if not Path(name).is_dir() and not _is_cached(name):
@@ -197,47 +227,9 @@ def load_nli(name: str = NLI_MODEL, device: str = "cpu") -> Nli | Unavailable:
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
     except (OSError, ImportError, ValueError):
         return absent
-    names = model.config.id2label
-    numbers = {label.strip().lower(): int(i) for i, label in names.items()}
-    absent_label = next((x for x in ("contradiction", "entailment") if x not in numbers), None)
-    if absent_label:
-        return Unavailable(
-            f"the model '{name}' has no label '{absent_label}' but {', '.join(names.values())}: "
-            "name an NLI model"
-        )
-    return Nli(model.eval().to(device), tokenizer, numbers["contradiction"], numbers["entailment"])
-
-
-def load_gibberish(
-    name: str = GIBBERISH_MODEL, device: str = "cpu"
-) -> GibberishDetector | Unavailable:
-    """A gibberish classifier from a folder or the local hub cache, in float32.
-
-    As with `load_nli`, nothing is downloaded.
-    """
-    absent = Unavailable(
-        f"the gibberish detector '{name}' is not on this machine: `hf download {name}` fetches it once"
-    )
-    if not Path(name).is_dir() and not _is_cached(name):
-        return absent
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            name, dtype=torch.float32, local_files_only=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
-    except (OSError, ImportError, ValueError):
-        return absent
-    names = model.config.id2label
-    clean = next((int(i) for i, label in names.items() if label.strip().lower() == "clean"), None)
-    if clean is None:
-        labels = ", ".join(names.values())
-        return Unavailable(
-            f"the model '{name}' has no label 'clean' but {labels}: name a gibberish detector"
-        )
-    return GibberishDetector(model.eval().to(device), tokenizer, clean)
+    labels = model.config.id2label
+    numbers = {label.strip().lower(): int(i) for i, label in labels.items()}
+    return _Classifier(model.eval(), tokenizer, numbers, ", ".join(labels.values()))
 
 
 def _is_cached(name: str) -> bool:
