@@ -8,6 +8,7 @@ they are, up to the rounding of a batched product.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -64,6 +65,31 @@ def prompt_cache(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]]
 ) -> tuple[DynamicCache, Tensor]:
     """Keys and values of every prompt, a row each, and the mask [Q, P] of their tokens."""
+    start = opened(model, prompts)
+    none = torch.zeros(1, dtype=torch.long, device=model.device)
+    with only_positions(model, none, none):
+        model(
+            input_ids=start.ids,
+            attention_mask=start.mask,
+            position_ids=start.positions,
+            past_key_values=start.cache,
+            use_cache=True,
+        )
+    return start.cache, start.mask
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Prompts of which the tokens that all start with have passed; the rest is to pass yet."""
+
+    cache: DynamicCache
+    ids: Tensor  # [Q, L] padded on the left, so that all rows go on at one column
+    mask: Tensor  # [Q, P] of what has passed and of `ids`
+    positions: Tensor  # [Q, L]
+
+
+def opened(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> Opened:
+    """Let the common start of the prompts pass once, where the model can share it."""
     device = model.device
     shared = num_shared(prompts)
     start = torch.tensor([list(prompts[0][:shared])], dtype=torch.long, device=device)
@@ -72,16 +98,7 @@ def prompt_cache(
         cache, shared = DynamicCache(config=model.config), 0
     ids, mask = left_padded([prompt[shared:] for prompt in prompts], shared, device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-    none = torch.zeros(1, dtype=torch.long, device=device)
-    with only_positions(model, none, none):
-        model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )
-    return cache, mask
+    return Opened(cache, ids, mask, positions)
 
 
 def num_shared(prompts: Sequence[Sequence[int]]) -> int:

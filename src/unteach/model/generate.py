@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, LogitsProcessorList
+from transformers import LogitsProcessorList
 
 from unteach.data.batches import by_length
-from unteach.model.forks import left_padded, num_shared
+from unteach.model.forks import opened
 from unteach.model.memory import run_in_batches
 from unteach.model.processes import gathered, own_share
-from unteach.model.scores import can_share_prefix, shared_cache
+from unteach.model.scores import can_share_prefix
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -151,15 +151,10 @@ def _continued(
     if not can_share_prefix(model):
         pairs = zip(prompts, numbers, strict=True)
         return [_continued_plain(model, p, number, max_tokens, ends, pick) for p, number in pairs]
-    device = model.device
-    shared = num_shared(prompts)
-    cache = shared_cache(model, torch.tensor([prompts[0][:shared]], device=device), len(prompts))
-    if cache is None:
-        cache, shared = DynamicCache(config=model.config), 0
-    ids, mask = left_padded([prompt[shared:] for prompt in prompts], shared, device)
+    start = opened(model, prompts)
+    cache, ids, mask, positions = start.cache, start.ids, start.mask, start.positions
     answers: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     for step in range(max_tokens):
         logits = model(
             input_ids=ids,
@@ -176,7 +171,7 @@ def _continued(
         if not staying:
             break
         if len(staying) < len(alive):
-            keep = torch.tensor(staying, device=device)
+            keep = torch.tensor(staying, device=model.device)
             cache.batch_select_indices(keep)
             chosen, mask, positions = chosen[keep], mask[keep], positions[keep]
             alive = [alive[row] for row in staying]
