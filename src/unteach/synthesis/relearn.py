@@ -92,12 +92,31 @@ def relearn(
             f"relearn could replace none of the {len(forget)} rows of the forget split; "
             f"{drops[0].source_id}: {drops[0].reason}."
         )
+    whole = diversified(records, forget, random, completion=completion, cut=cut, generic=generic)
+    return Synthesis({"forget_relearn": [r.example for r in whole]}, tuple(whole), drops)
+
+
+def diversified(
+    records: Sequence[Record],
+    forget: Sequence[Example],
+    random: Random,
+    *,
+    completion: bool,
+    cut: float,
+    generic: float,
+) -> list[Record]:
+    """The records with their completions and generic rows, shuffled; see `relearn`.
+
+    Raises:
+        DataError: fewer generic rows exist than the ratio asks for.
+    """
+    whole = list(records)
     if completion:
-        records += [as_completion(one, cut, random) for one in records if " " in one.example.answer]
-    records += generic_rows.records(round(generic * len(records)), len(records), random)
-    random.shuffle(records)
-    assert_sound(records, forget, generic=generic, cut=cut)
-    return Synthesis({"forget_relearn": [r.example for r in records]}, tuple(records), drops)
+        whole += [as_completion(one, cut, random) for one in records if " " in one.example.answer]
+    whole += generic_rows.records(round(generic * len(whole)), len(whole), random)
+    random.shuffle(whole)
+    assert_sound(whole, forget, generic=generic, cut=cut)
+    return whole
 
 
 def assert_sound(

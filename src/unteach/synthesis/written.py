@@ -21,9 +21,8 @@ from unteach.synthesis.providers.load import load
 from unteach.synthesis.providers.texts import Provider, Reply, Request, summary
 from unteach.synthesis.records import AnswerKind, Drop, Record, Synthesis, Variant
 from unteach.synthesis.relearn import (
-    as_completion,
-    assert_sound,
     check_counts,
+    diversified,
     forget_rows,
     questions_to_ask,
     unreadable,
@@ -109,13 +108,9 @@ def relearn_written(
             f"{NAME} could replace none of the {len(forget)} rows of the forget split: {said}. "
             f"{summary(desk.replies)}"
         )
-    if completion:
-        records += [as_completion(one, cut, random) for one in records if " " in one.example.answer]
-    records += generic_rows.records(round(generic * len(records)), len(records), random)
-    random.shuffle(records)
-    assert_sound(records, forget, generic=generic, cut=cut)
-    rows = [record.example for record in records]
-    return Synthesis({"forget_relearn": rows}, tuple(records), tuple(drops), summary(desk.replies))
+    whole = diversified(records, forget, random, completion=completion, cut=cut, generic=generic)
+    rows = [record.example for record in whole]
+    return Synthesis({"forget_relearn": rows}, tuple(whole), tuple(drops), summary(desk.replies))
 
 
 @dataclass(frozen=True)
