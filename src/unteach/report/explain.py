@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -19,6 +18,7 @@ from unteach import __version__
 from unteach.report import numbers
 from unteach.report.cells import Cell, html_cell, missing
 from unteach.report.charts import Line, Panel, Style, css_class, panel
+from unteach.report.html import template
 
 Role = Literal["original", "gold", "unlearned"]
 VERSION = 1
@@ -412,17 +412,9 @@ def _beside_gold(found: Explained, measure: str) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return template(
+        "explain.html.j2", panel=panel, html_cell=html_cell, sample=_sample, version=__version__
     )
-    environment.globals.update(
-        panel=panel, html_cell=html_cell, sample=_sample, version=__version__
-    )
-    return environment.get_template("explain.html.j2")
 
 
 def _sample(css: str) -> Markup:

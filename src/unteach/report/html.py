@@ -45,14 +45,8 @@ def write(report: Report, path: Path) -> Path:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
+    return template(
+        "page.html.j2",
         tradeoff=charts.tradeoff,
         MANY=charts.MANY,
         panel=charts.panel,
@@ -67,4 +61,16 @@ def _template() -> Template:
         version=__version__,
         key_of=lambda model: charts.key(model.role if model.style is None else model.style),
     )
-    return environment.get_template("page.html.j2")
+
+
+def template(name: str, **named: object) -> Template:
+    """A page's template, which escapes all that it is given; `named` are what it may call."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(named)
+    return environment.get_template(name)

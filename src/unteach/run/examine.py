@@ -8,21 +8,20 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from unteach import recipe as recipes
 from unteach import registry
+from unteach.audit.endpoint import load_endpoint
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, unavailable
+from unteach.audit.judges import load_embedder, load_gibberish, load_nli
 from unteach.audit.statistics import paired
 from unteach.data.examples import Splits
 from unteach.model import cache as cached
 from unteach.model.load import Loaded, ModelPlace, load
 from unteach.run import references
-from unteach.run.folder import RunFolder, write_text
+from unteach.run.folder import RunFolder, json_number, write_text
 from unteach.run.prepare import Prepared
 from unteach.run.progress import Progress
 
@@ -92,12 +91,11 @@ def _evidence(
 ) -> dict[str, Evidence]:
     """What is to be measured of each model; nothing is loaded yet."""
     store = cached.root() / "evidence"
-    judge = cache(partial(_judge, store.parent / "judge"))
     tools = {
-        "embedder": cache(_embedder),
-        "nli": cache(_nli),
-        "gibberish": cache(_gibberish),
-        "judge": judge,
+        "embedder": cache(load_embedder),
+        "nli": cache(load_nli),
+        "gibberish": cache(load_gibberish),
+        "judge": cache(load_endpoint),
     }
     base = Evidence(
         name="base",
@@ -200,30 +198,6 @@ def _unload(ev: Evidence) -> None:
         load.cache_clear()
 
 
-def _embedder() -> Any:
-    from unteach.audit.judges import load_embedder
-
-    return load_embedder()
-
-
-def _nli() -> Any:
-    from unteach.audit.judges import load_nli
-
-    return load_nli()
-
-
-def _gibberish() -> Any:
-    from unteach.audit.judges import load_gibberish
-
-    return load_gibberish()
-
-
-def _judge(cache_folder: Path) -> Any:
-    from unteach.audit.endpoint import load_endpoint
-
-    return load_endpoint(cache_folder)
-
-
 def _findings_json(found: Sequence[Audited]) -> dict[str, Any]:
     by_audit = {(one.audit, one.model): one.finding for one in found}
     return {
@@ -245,9 +219,9 @@ def _finding_json(one: Audited, others: Mapping[str, Finding | None]) -> dict[st
         "split": params.get("split"),
         "params": params,
         "model": one.model,
-        "value": _number(finding.value),
-        "low": _number(finding.low),
-        "high": _number(finding.high),
+        "value": json_number(finding.value),
+        "low": json_number(finding.low),
+        "high": json_number(finding.high),
         "n": finding.n,
         "groups": finding.groups,
         "unit": "",
@@ -258,7 +232,7 @@ def _finding_json(one: Audited, others: Mapping[str, Finding | None]) -> dict[st
         "access": entry.facts["access"],
         "source": entry.source,
         "version": entry.facts["version"],
-        "per_example": None if rows is None else [_number(x) for x in rows],
+        "per_example": None if rows is None else [json_number(x) for x in rows],
         "ids": list(one.ids) or None,
         "group_ids": list(finding.group_ids) or None,
         "against": {
@@ -275,18 +249,13 @@ def _difference_json(ours: Finding, other: Finding) -> dict[str, Any] | None:
     if difference is None:
         return None
     return {
-        "difference": _number(difference.value),
-        "low": _number(difference.low),
-        "high": _number(difference.high),
-        "p": _number(difference.p),
-        "within": _number(difference.within),
-        "reachable": _number(difference.reachable),
+        "difference": json_number(difference.value),
+        "low": json_number(difference.low),
+        "high": json_number(difference.high),
+        "p": json_number(difference.p),
+        "within": json_number(difference.within),
+        "reachable": json_number(difference.reachable),
     }
-
-
-def _number(x: float | np.floating[Any]) -> float | None:
-    """JSON has no NaN: what could not be measured is null."""
-    return float(x) if math.isfinite(x) else None
 
 
 def _answers(evidence: Mapping[str, Evidence], splits: Splits) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +26,11 @@ from unteach.audit.judges import Unavailable
 from unteach.data.examples import read_jsonl
 from unteach.data.render import Renderer
 from unteach.errors import DataError
-from unteach.model.load import Loaded, LoadOptions, ModelPlace, load, load_tokenizer, locate
+from unteach.model.load import Loaded, ModelPlace, load, load_tokenizer, locate
 from unteach.report import explain as page
 from unteach.run import references, teach
-from unteach.run.folder import RunFolder, whole_disk, write_text
-from unteach.run.prepare import Prepared
+from unteach.run.folder import RunFolder, json_number, whole_disk, write_text
+from unteach.run.prepare import Prepared, load_options
 from unteach.run.progress import Progress
 
 SPLITS = ("forget", "retain")
@@ -131,7 +130,8 @@ def _measure(
                 missing.append(page.Missing("weights", "", model.label, moved.reason))
             else:
                 weights += [
-                    page.WeightRecord(model.label, c.kind, c.block, _number(c.value)) for c in moved
+                    page.WeightRecord(model.label, c.kind, c.block, json_number(c.value))
+                    for c in moved
                 ]
     return page.Explained(
         unteach=unteach.__version__,
@@ -201,18 +201,13 @@ def _curve(curve: Curve, split: str, label: str) -> page.CurveRecord:
 
 def _value(finding: Finding) -> page.Value:
     return page.Value(
-        _number(finding.value),
-        _number(finding.low),
-        _number(finding.high),
+        json_number(finding.value),
+        json_number(finding.low),
+        json_number(finding.high),
         finding.n,
         finding.groups,
         finding.note,
     )
-
-
-def _number(x: float) -> float | None:
-    """JSON has no NaN: what could not be measured is null."""
-    return float(x) if math.isfinite(x) else None
 
 
 def _read(path: Path) -> _Run:
@@ -291,7 +286,7 @@ def _gold(
         return None, ["These runs have no gold model, so no figure shows the level to reach."]
     first = having[0]
     given = recipes.read(first.folder.recipe).gold
-    if given is not None and (Path(given) / references.RECORD).is_file():
+    if given is not None and references.is_run(given):
         return None, ["The gold model is known by its measurements alone, so it is in no figure."]
     notes = [
         f"{run.folder.path.name} has another gold model than {first.folder.path.name}, whose is shown."
@@ -304,9 +299,7 @@ def _gold(
 def _ready(run: _Run) -> Prepared:
     """The run as it was prepared, from the rows that its own folder holds."""
     recipe = recipes.read(run.folder.recipe)
-    options = LoadOptions(
-        recipe.device, recipe.dtype, recipe.trust_remote_code, recipe.allow_pickle
-    )
+    options = load_options(recipe)
     splits = {}
     for name in run.record["splits"]:
         path = run.folder.data / f"{name}.jsonl"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,6 +74,11 @@ def write_text(path: Path, text: str) -> None:
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)
+
+
+def json_number(x: float) -> float | None:
+    """JSON has no NaN: what could not be measured is null."""
+    return float(x) if math.isfinite(x) else None
 
 
 @contextlib.contextmanager

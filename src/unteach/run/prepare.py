@@ -39,11 +39,9 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
         DeviceError: the device asked for is absent.
     """
     splits = sources.read(recipe.data, root)
-    from unteach.model.load import LoadOptions, device, load_tokenizer, locate
+    from unteach.model.load import device, load_tokenizer, locate
 
-    options = LoadOptions(
-        recipe.device, recipe.dtype, recipe.trust_remote_code, recipe.allow_pickle
-    )
+    options = load_options(recipe)
     device(options.device)
     if recipe.generate == "vllm":
         from unteach.model import vllm
@@ -56,6 +54,13 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
     )
     warnings = checks.require_clean(splits, dict(readers(recipe)), also=long)
     return Prepared(recipe, splits, renderer, base, options, warnings)
+
+
+def load_options(recipe: Recipe) -> LoadOptions:
+    """How the recipe has its models loaded."""
+    from unteach.model.load import LoadOptions
+
+    return LoadOptions(recipe.device, recipe.dtype, recipe.trust_remote_code, recipe.allow_pickle)
 
 
 def require_same_tokens(ready: Prepared, place: ModelPlace, role: str) -> None:

@@ -15,8 +15,12 @@ RECORD = "run.json"
 
 def folder_of(place: ModelPlace) -> Path | None:
     """The run folder that stands for the model, if it is one."""
-    path = Path(place.path)
-    return path if (path / RECORD).is_file() else None
+    return Path(place.path) if is_run(place.path) else None
+
+
+def is_run(given: str) -> bool:
+    """Whether this is the folder of a run, and no model."""
+    return (Path(given) / RECORD).is_file()
 
 
 def locate(given: str, splits: Splits, rendering: str) -> ModelPlace | None:
@@ -27,7 +31,7 @@ def locate(given: str, splits: Splits, rendering: str) -> ModelPlace | None:
             measurements, another chat template or tokenizer, or other rows.
     """
     folder = Path(given)
-    if not (folder / RECORD).is_file():
+    if not is_run(given):
         return None
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     model = record.get("models", {}).get("unlearned")
