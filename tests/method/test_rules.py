@@ -20,6 +20,7 @@ from unteach.method.rules.dual import dual
 from unteach.method.rules.latent import Attack, latent
 from unteach.method.rules.moved import moved
 from unteach.method.rules.projection import pcgrad, protect
+from unteach.method.rules.relearning import relearning
 from unteach.method.rules.robust import dro, soft_extreme
 from unteach.method.rules.sharpness import sam
 from unteach.method.rules.step import Rule, Step
@@ -65,6 +66,7 @@ class Ground:
     model: Weights = field(default_factory=lambda: Weights(1.0, 2.0, 3.0))
     memory: dict[str, Tensor] = field(default_factory=dict)
     passes: list[tuple[str, int]] = field(default_factory=list)
+    taught: dict[str, Toy] = field(default_factory=dict)
 
     def step(self, rule: Rule, *terms: Toy, number: int = 0, total: int = 10) -> Step:
         """One step of the rule from here; the weights stay, the direction is in `.grad`."""
@@ -82,6 +84,8 @@ class Ground:
             backward=self._backward,
             values=self._values,
             row_values=lambda t: t.rows(self.model.now()).detach(),
+            rows={t.split: len(t.rows(self.model.now())) for t in terms},
+            taught=lambda split: self.taught[split],
         )
         self.values = rule(step)
         return step
@@ -421,6 +425,54 @@ def test_sam_without_a_radius_is_the_sum_and_may_take_either_side():
     assert after(sam(radius=1.0, side="retain"), *terms) == pytest.approx([1, 5.6, 12 + 3.6])
 
 
+# Two rows: forgetting them costs w0^2 / 2 and w1^2 / 2; who teaches the first raises w1, and the
+# second w0, as facts that share what recalls them do.
+GOES = Toy("forget", lambda w: w[:2] ** 2 / 2, coefficient=2.0)
+COMES_BACK = Toy("forget", lambda w: -w[:2].flip(0) * 7)
+
+
+def test_relearning_forgets_one_half_where_the_other_has_been_taught_again():
+    """At (1, 2, 3), one step of 0.5 x sign: w0 is 1.5 or w1 is 2.5 as the second or first is taught.
+
+    The gradient of the asked row, with coefficient 2, is (3, 0, 0) or (0, 5, 0), and its value 1.125
+    or 3.125; that of retain is added at the weights as they are, which stay.
+    """
+    found = {}
+    for number in range(8):
+        ground = Ground(taught={"forget": COMES_BACK})
+        before = [p.data_ptr() for p in ground.model.parameters()]
+        step = ground.step(relearning(lr=0.5), GOES, R, number=number)
+        found[tuple(ground.direction.tolist())] = tuple(ground.values)
+        assert step.notes["relearning.nll"] in (-14, -7)
+        assert [p.data_ptr() for p in ground.model.parameters()] == before
+        assert ground.model.now().tolist() == [1, 2, 3]
+    assert found == {(3 - 1, 1, 0): (1.125, 1), (0 - 1, 5 + 1, 0): (3.125, 1)}
+
+
+def test_relearning_takes_several_steps_from_where_it_is():
+    """0.5 twice is 1: w0 is 2 or w1 is 3."""
+    ground = Ground(taught={"forget": COMES_BACK})
+    ground.step(relearning(lr=0.5, steps=2), GOES)
+    assert ground.direction.tolist() in ([4, 0, 0], [0, 6, 0])
+    assert len(ground.passes) == 4  # two of the attack, one of forgetting, and none is left
+
+
+def test_relearning_with_a_single_row_is_the_sum():
+    ground = Ground()
+    one = bowl("forget", 1.0, 0.0, 4.0)
+    ground.step(relearning(), R, one)
+    assert ground.direction.tolist() == after(weighted_sum(), R, one)
+
+
+def test_relearning_refuses_what_it_cannot_do():
+    with pytest.raises(RecipeError, match=r"relearning\.lr is 0; it is above 0"):
+        relearning(lr=0)
+    with pytest.raises(RecipeError, match=r"relearning\.steps is 0; it must be 1 or more"):
+        relearning(steps=0)
+    with pytest.raises(RecipeError, match="no term of this stage is on it"):
+        Ground().step(relearning(split="forget_val"), GOES)
+
+
 def test_sam_where_nothing_pulls_leaves_the_other_side():
     ground = Ground()
     notes = ground.step(sam(), linear("forget", 0.0, 0.0, 0.0), R).notes
@@ -668,6 +720,8 @@ def test_latent_attacks_answers_and_replacements_in_opposite_ways(attacked: Atta
         backward=watched.backward,  # type: ignore[arg-type]
         values=lambda *terms: [],
         row_values=lambda term: torch.zeros(0),
+        rows={},
+        taught=lambda split: linear(split, 0.0, 0.0, 0.0),
     )
     values = latent(steps=4, splits=("forget", "forget_paraphrased"))(step)
     assert values == [6, 6, 10, 18]

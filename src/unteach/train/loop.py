@@ -19,6 +19,7 @@ from torch import Tensor
 from unteach.data.batches import rows_of_step
 from unteach.data.render import Encoding
 from unteach.errors import DivergedError
+from unteach.method.objectives.likelihood import nll
 from unteach.method.rules.step import Rule, Step
 from unteach.model.reference import Reference
 from unteach.train.backward import Passes
@@ -151,6 +152,8 @@ def train(
                     backward=passes.backward,
                     values=passes.values,
                     row_values=passes.row_values,
+                    rows={split: len(drawn) for split, drawn in window.items()},
+                    taught=_taught,
                 )
                 losses = plan.rule(now_at)
                 passes.narrow()
@@ -217,6 +220,11 @@ def _held(parameters: Sequence[Tensor], masks: Sequence[Tensor | None]) -> Itera
         for p, mask, held in zip(parameters, masks, before, strict=True):
             if mask is not None and held is not None:
                 p.copy_(torch.where(mask, p, held))
+
+
+def _taught(split: str) -> Term:
+    """The term of somebody who teaches the split's true answers again."""
+    return Term(f"{split}.nll", split, nll, "token")
 
 
 @contextmanager

@@ -52,9 +52,12 @@ class Pull:
     gradient: Gradient
 
 
-def pull(s: Step, terms: Sequence[Summand]) -> Pull:
-    """Values of these terms and their gradient, coefficients included; `.grad` is left empty."""
-    values = s.backward(*terms)
+def pull(s: Step, terms: Sequence[Summand], weights: Tensor | None = None) -> Pull:
+    """Values of these terms and their gradient, coefficients included; `.grad` is left empty.
+
+    `weights` as in `step.Backward`.
+    """
+    values = s.backward(*terms, weights=weights)
     gradient = [p.grad for p in s.parameters]
     for p in s.parameters:
         p.grad = None

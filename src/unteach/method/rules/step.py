@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,6 +64,8 @@ class Step:
     backward: Backward
     values: Callable[..., list[float]]  # (*terms): their values, by forward passes alone
     row_values: Callable[[Any], Tensor]  # (term): [rows of the step], by forward passes alone
+    rows: Mapping[str, int]  # split: how many of its rows are in the step
+    taught: Callable[[str], Summand]  # (split): its nll, a term of whoever teaches it again
 
 
 Rule = Callable[[Step], list[float]]
