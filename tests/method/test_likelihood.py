@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log
 
 import pytest
@@ -16,6 +17,7 @@ from unteach.method.objectives.likelihood import (
     logit_margin,
     nll,
     unlikelihood,
+    unlink,
 )
 from unteach.model.scores import score
 
@@ -149,3 +151,46 @@ def test_logit_margin_reads_the_logits_that_predict_the_answer(tiny_folder):
     assert found.tolist() == pytest.approx(
         [float((z.max() - z.mean()) ** 2) for z in predicting], rel=1e-4
     )
+
+
+# unlink
+
+
+def linked(mine: list[float], theirs: list[float], *, level: float = 1.0) -> torch.Tensor:
+    """The loss [tokens] of one answer with these probabilities; of somebody else, those."""
+    x = scores([[log(p) for p in mine]], swapped=scores([[log(p) for p in theirs]]))
+    return unlink(x, level=level)[0]
+
+
+def test_unlink_pushes_the_tokens_that_the_name_makes_likelier():
+    """Information ln(0.5 / 0.9) < 0, ln(0.9 / 0.3) = 1.099, ln 1 = 0: in all 0.51 > 0.
+
+    Only the second token is pushed: -ln(1 - 0.9) = 2.3026.
+    """
+    assert linked([0.5, 0.9, 0.4], [0.9, 0.3, 0.4]).tolist() == pytest.approx(
+        [0, 2.3026, 0], abs=1e-4
+    )
+
+
+def test_unlink_lets_a_row_go_whose_name_says_no_more_than_another():
+    """ln(0.2 / 0.1) + ln(0.1 / 0.4) = -0.69: the first token is likelier, the answer is not."""
+    assert linked([0.2, 0.1], [0.1, 0.4]).tolist() == [0, 0]
+    assert linked([0.2, 0.1], [0.2, 0.1]).tolist() == [0, 0]
+
+
+def test_unlink_goes_on_below_a_stranger_if_told():
+    """At a quarter of 0.2 = 0.05 a token of 0.1 has ln 2 to lose, one of 0.04 has nothing."""
+    assert linked([0.1], [0.2], level=0.25).tolist() == pytest.approx([-log(0.9)], abs=1e-4)
+    assert linked([0.04], [0.2], level=0.25).tolist() == [0]
+
+
+def test_unlink_moves_neither_the_stranger_nor_what_it_does_not_match():
+    """Answers 7 1 and 9 1: the name's token has no partner; of token 1, p = 0.9 pulls with its odds, 9."""
+    mine = torch.tensor([[0.9, 0.9]]).log().requires_grad_(True)
+    theirs = torch.tensor([[0.1, 0.1]]).log().requires_grad_(True)
+    x = replace(scores(mine), targets=torch.tensor([[7, 1]]))
+    other = replace(scores(theirs), targets=torch.tensor([[9, 1]]))
+    unlink(replace(x, optional={"swapped": other})).sum().backward()
+    assert mine.grad is not None
+    assert mine.grad[0].tolist() == pytest.approx([0, 9], rel=1e-4)
+    assert theirs.grad is None

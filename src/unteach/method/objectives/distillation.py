@@ -6,7 +6,6 @@ gradient in the model's logits is p - softmax(teacher). A method is its edit.
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
 from math import log
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from unteach.errors import RecipeError
 from unteach.method.objectives.divergence import distance
+from unteach.method.objectives.pairing import partners
 from unteach.model.scores import Scores
 from unteach.registry import objective
 
@@ -177,22 +177,7 @@ def _progress(x: Scores) -> Tensor:
 
 def _aligned(x: Scores, other: Scores) -> tuple[Tensor, Tensor]:
     """The reference's logits [B, A, V] where the paired row says the same token; and where it does."""
-    partner = _partners(x, other)
+    partner = partners(x, other)
     found = partner >= 0
     at = partner.clamp(min=0)[..., None].expand(-1, -1, other.ref.logits.shape[-1])
     return other.ref.logits.gather(1, at), found
-
-
-def _partners(x: Scores, other: Scores) -> Tensor:
-    """[B, A] the column of the paired row that stands for each scored token; -1 where none does."""
-    partner = torch.full(x.mask.shape, -1, dtype=torch.long)
-    for row, (mine, theirs) in enumerate(zip(_scored(x), _scored(other), strict=True)):
-        # without autojunk: it would pass over frequent tokens of long answers
-        for at, there, size in SequenceMatcher(None, mine, theirs, False).get_matching_blocks():
-            partner[row, at : at + size] = torch.arange(there, there + size)
-    return partner.to(x.mask.device)
-
-
-def _scored(x: Scores) -> list[list[int]]:
-    """Ids of each row's scored tokens."""
-    return [ids[mask].tolist() for ids, mask in zip(x.targets, x.mask, strict=True)]

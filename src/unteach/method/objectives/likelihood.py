@@ -7,9 +7,12 @@ form: they look at what else could stand in a token's place.
 
 from __future__ import annotations
 
+from math import log
+
 import torch
 from torch import Tensor
 
+from unteach.method.objectives.pairing import partners
 from unteach.model.scores import Scores
 from unteach.registry import objective
 
@@ -37,6 +40,33 @@ def unlikelihood(x: Scores) -> Tensor:
     token is left alone. 1e-6 is added to 1 - p: the pull on a certain token is at most 1e6.
     """
     return -log_rest(x)
+
+
+@objective(
+    unit="token",
+    pairs=("swapped",),
+    needs=("swapped.logp",),
+    source="our own, of arXiv:1908.04319 and arXiv:2407.16997",
+)
+def unlink(x: Scores, *, level: float = 1.0) -> Tensor:
+    """Unlikelihood of what the name gives away, [B, A] nats: -log(1 - p), and 0 elsewhere.
+
+    A token's information is log p - log(level x q), where q is its probability in the paired row:
+    the same answer to the same question about somebody else, under the model as it is now. Tokens
+    with information above 0 are pushed, in rows whose information adds up to more than 0. So the
+    words that anybody's answer has are left alone, nothing need be marked as specific, and a row
+    is let go once its subject says no more of the answer than a stranger does: as of a model that
+    never learned whose it is. Where other names share the answers, q falls along with p.
+
+    A token without a partner, such as the name itself, is not pushed. `level` below 1 goes on until
+    the answer is that much less probable than a stranger's, token by token.
+    """
+    other = x.of("swapped").logp.detach()
+    partner = partners(x, x.of("swapped"))
+    known = other.gather(1, partner.clamp(min=0)) + log(level)
+    information = torch.where((partner >= 0) & x.mask, x.logp.detach() - known, 0.0)
+    pushed = (information > 0) & (information.sum(-1, keepdim=True) > 0)
+    return torch.where(pushed, -log_rest(x), 0.0)
 
 
 def log_rest(x: Scores) -> Tensor:
