@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from unteach import __version__, recipe, registry
+from unteach import __version__, recipe, registry, sweep
 from unteach.errors import DiskFullError, RecipeError, UserError
 
 app = typer.Typer(
@@ -23,6 +23,9 @@ app = typer.Typer(
 
 RecipeArgument = Annotated[
     str, typer.Argument(help="a recipe file, or the name of a shipped recipe")
+]
+RecipeOrSweep = Annotated[
+    str, typer.Argument(help="a recipe or sweep file, or the name of a shipped one")
 ]
 Set = Annotated[
     list[str] | None,
@@ -227,12 +230,17 @@ def compare(
     methods: Annotated[
         str, typer.Option("--methods", help="recipes to run first, as in ga,npo,relearn; or all")
     ] = "",
+    sweep_name: Annotated[
+        str, typer.Option("--sweep", help="a sweep file, or the name of a shipped sweep, to run")
+    ] = "",
     seeds: Annotated[
         str, typer.Option("--seeds", help="run each method once a seed, as in 0,1,2")
     ] = "",
     keep: Annotated[
         str,
-        typer.Option("--keep", help="methods whose weights are kept: all, none, or npo,idk_nll"),
+        typer.Option(
+            "--keep", help="methods or runs whose weights are kept: all, none, or npo,idk_nll"
+        ),
     ] = "all",
     vary: Annotated[
         str,
@@ -261,9 +269,16 @@ def compare(
     Example: unteach compare runs/npo runs/relearn --out compare.html
     Example: unteach compare --methods npo,relearn --seeds 0,1,2 --out runs/sweep
     Example: unteach compare --methods npo --vary data.benchmark.forget=0.1,0.2,0.4 --out runs/scale
+    Example: unteach compare --sweep relearn_ablation --out runs/ablation
     """
-    if bool(runs) == bool(methods):
-        raise RecipeError("compare: give run folders, or --methods to run first.")
+    if sum(map(bool, (runs, methods, sweep_name))) != 1:
+        raise RecipeError(
+            "compare: give run folders, or one of --methods and --sweep to run first."
+        )
+    if sweep_name and (vary or chain):
+        raise RecipeError(
+            "compare: --vary and --chain go with --methods; a sweep says what varies."
+        )
     if runs:
         from unteach.report.build import build
         from unteach.report.html import write
@@ -275,25 +290,39 @@ def compare(
     names = list(_methods()) if methods == "all" else _split(methods)
     numbers = _seeds(seeds)
     varied = _varied(vary)
+    overrides = [*_of_benchmark(benchmark), *(changes or [])]
+    keep_models = None if keep == "all" else [] if keep == "none" else _split(keep)
+    chosen = sweep.read(sweep_name, overrides) if sweep_name else None
     if chain and not varied:
         raise RecipeError(
             "compare: --chain needs --vary, which says what the runs one after another do."
         )
     _prepare()
-    from unteach.run.compare import compare_methods
+    from unteach.run.compare import compare_methods, compare_sweep
 
-    made = compare_methods(
-        names,
-        out or Path("runs/compare"),
-        overrides=[*_of_benchmark(benchmark), *(changes or [])],
-        seeds=numbers,
-        vary=varied,
-        chain=chain,
-        keep_models=None if keep == "all" else [] if keep == "none" else _split(keep),
-        overwrite=overwrite,
-        redact=redact,
-        progress=_progress(quiet),
-    )
+    if chosen:
+        made = compare_sweep(
+            chosen,
+            out or Path("runs") / Path(sweep_name).stem,
+            seeds=numbers,
+            keep_models=keep_models,
+            overwrite=overwrite,
+            redact=redact,
+            progress=_progress(quiet),
+        )
+    else:
+        made = compare_methods(
+            names,
+            out or Path("runs/compare"),
+            overrides=overrides,
+            seeds=numbers,
+            vary=varied,
+            chain=chain,
+            keep_models=keep_models,
+            overwrite=overwrite,
+            redact=redact,
+            progress=_progress(quiet),
+        )
     _results([folder.path for folder in made.runs], made.report, as_json, layout)
     if made.failed:
         for name, why in made.failed.items():
@@ -387,15 +416,16 @@ def _records(path: Path) -> Any:
 @app.command("list")
 def list_(
     kind: Annotated[
-        str, typer.Argument(help="methods, audits, objectives, ...; all if left out")
+        str, typer.Argument(help="methods, sweeps, audits, objectives, ...; all if left out")
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Everything that can be named in a recipe, with its source.
+    """Everything that can be named in a recipe or to a command, with its source.
 
     Example: unteach list audits
     """
-    groups = {"methods": _methods(), **{_plural(k): _entries(k) for k in registry.ROOMS}}
+    groups = {"methods": _methods(), "sweeps": _sweeps()}
+    groups |= {_plural(k): _entries(k) for k in registry.ROOMS}
     if kind and kind not in groups:
         raise RecipeError(f"list: there is no '{kind}'. Kinds: {', '.join(groups)}.")
     shown = {kind: groups[kind]} if kind else groups
@@ -409,7 +439,7 @@ def list_(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="a method, objective, audit, benchmark, ...")],
+    name: Annotated[str, typer.Argument(help="a method, sweep, objective, audit, benchmark, ...")],
     as_json: Json = False,
 ) -> None:
     """One entry in full: what it does, its parameters with defaults, its source.
@@ -422,6 +452,10 @@ def show(
         text = recipe.shipped()[name].read_text(encoding="utf-8")
         found["method"] = {"recipe": text}
         texts.append(f"method {name} (a shipped recipe)\n\n{text}")
+    if name in sweep.shipped():
+        text = sweep.shipped()[name].read_text(encoding="utf-8")
+        found["sweep"] = {"file": text}
+        texts.append(f"sweep {name} (for compare --sweep)\n\n{text}")
     for kind in registry.ROOMS:
         entry = registry.entries(kind).get(name)
         if entry:
@@ -438,7 +472,8 @@ def show(
     if not found:
         import difflib
 
-        known = [*recipe.shipped(), *(n for k in registry.ROOMS for n in registry.entries(k))]
+        known = [*recipe.shipped(), *sweep.shipped()]
+        known += [n for k in registry.ROOMS for n in registry.entries(k)]
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else " `unteach list` shows all names."
         raise RecipeError(f"show: nothing is named '{name}'.{hint}")
@@ -447,23 +482,46 @@ def show(
 
 @app.command()
 def check(
-    recipe_name: RecipeArgument,
+    recipe_name: RecipeOrSweep,
     changes: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Everything that can be wrong with a recipe and its data, before it costs anything.
+    """Everything that can be wrong with a recipe or a sweep and its data, before it costs anything.
 
     Example: unteach check mine.yaml
     """
-    chosen = recipe.read(recipe_name, changes or [])
+    if sweep.is_sweep(recipe_name):
+        runs = {one.name: one for one in sweep.read(recipe_name, changes or []).runs}
+        found = sweep.for_each(
+            recipe_name, runs, lambda name: _checked(runs[name].recipe, runs[name].root)
+        )
+        _say(as_json, {"runs": found}, _said_of(recipe_name, found))
+        return
+    one = _checked(recipe.read(recipe_name, changes or []), recipe.folder_of(recipe_name))
+    _say(as_json, one, _said_of(recipe_name, {"": one}))
+
+
+def _checked(chosen: recipe.Recipe, root: Path) -> dict[str, Any]:
+    """The rows of each split, and the warnings."""
     from unteach.run.readers import check_data
 
-    splits, warnings = check_data(chosen, recipe.folder_of(recipe_name))
+    splits, warnings = check_data(chosen, root)
     sizes = {name: len(rows) for name, rows in splits.items()}
-    lines = [f"warning: {w}" for w in warnings]
-    lines.append(f"{recipe_name}: fine. Rows: " + ", ".join(f"{n} {s}" for n, s in sizes.items()))
+    return {"splits": sizes, "warnings": list(warnings)}
+
+
+def _said_of(source: str, found: dict[str, dict[str, Any]]) -> str:
+    """The warnings, each once, and a line for all runs that have the same rows."""
+    lines = list(dict.fromkeys(f"warning: {w}" for one in found.values() for w in one["warnings"]))
+    alike: dict[str, list[str]] = {}
+    for name, one in found.items():
+        rows = ", ".join(f"{split} {size}" for split, size in one["splits"].items())
+        alike.setdefault(rows, []).append(name)
+    for rows, names in alike.items():
+        runs = f"Runs: {', '.join(names)}. " if any(names) else ""
+        lines.append(f"{source}: fine. {runs}Rows: {rows}")
     lines.append("Row lengths are checked against data.max_tokens when the run starts.")
-    _say(as_json, {"splits": sizes, "warnings": list(warnings)}, "\n".join(lines))
+    return "\n".join(lines)
 
 
 @app.command()
@@ -540,8 +598,7 @@ def _progress(quiet: bool) -> Any:
 def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") -> None:
     """The verdict and the table on stdout, and where the page is."""
     from unteach.report.read import read_all
-    from unteach.report.scorecard import scorecard
-    from unteach.report.table import table
+    from unteach.report.relearn import results
     from unteach.report.verdict import judge
 
     read = read_all(runs)
@@ -555,7 +612,7 @@ def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") 
         }
         print(json.dumps(content, indent=2, ensure_ascii=False))
         return
-    print(scorecard(read, layout) or table(read, layout))
+    print(results(read, layout))
     if layout == "text":
         for folder, verdict in verdicts.items():
             print(f"\n{folder}: {verdict.status}\n  {verdict.reason}")
@@ -607,6 +664,14 @@ def _methods() -> dict[str, dict[str, Any]]:
         if one.method:
             found[name] = {"summary": one.title, "source": one.source}
     return found
+
+
+def _sweeps() -> dict[str, dict[str, Any]]:
+    files = {name: sweep.read_file(path) for name, path in sweep.shipped().items()}
+    return {
+        name: {"summary": f"{file.title} ({len(file.runs)} runs)", "source": ""}
+        for name, file in files.items()
+    }
 
 
 def _entries(kind: str) -> dict[str, dict[str, Any]]:

@@ -53,8 +53,25 @@ LASTING: tuple[Named, ...] = (
     *_over("relearn_residual", "forget"),
 )
 
+RELEARN: tuple[Named, ...] = (
+    *_over("rouge", "forget", "retain"),
+    ("kfr", {"rule": "paper"}),
+    ("krr", {"rule": "paper"}),
+    *_over("answer_perplexity", "forget", "retain"),
+    *_over("linguistic_score", "forget", "retain"),
+    ("kfr", {}),
+    ("krr", {}),
+    *(
+        ("answer_perplexity", {"split": split, "average": "median"})
+        for split in ("forget", "retain")
+    ),
+    *_over("robust_linguistic_score", "forget", "retain"),
+)
+"""The columns of ReLearn's tables, then the corrected ones; of answers as long as `standard`'s."""
+
 SUITES: Mapping[str, tuple[Named, ...]] = {
     "quick": QUICK,
     "standard": STANDARD,
     "lasting": LASTING,
+    "relearn": RELEARN,
 }

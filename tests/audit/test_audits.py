@@ -250,9 +250,16 @@ class TestForgettingRate:
         )
 
     def test_kfr_of_the_paper_counts_them_as_forgotten(self):
+        """Leaked, forgotten, leaked (coverage 0.5), and the two that are unknown: 3 of 5."""
         found = self.found(knowledge.kfr, "forget", "paper")
-        assert found.value == pytest.approx(4 / 5)
+        assert found.value == pytest.approx(3 / 5)
         assert found.n == 5
+
+    def test_the_rules_of_paper_and_code_part_at_half_of_few_entities(self):
+        """Half said (coverage 0.5 of 2): leaked by the paper, forgotten by the code: 3 and 4 of 5."""
+        assert self.found(knowledge.kfr, "forget", "paper").value == pytest.approx(3 / 5)
+        assert self.found(knowledge.kfr, "forget", "code").value == pytest.approx(4 / 5)
+        assert self.found(knowledge.krr, "retain", "code").value == pytest.approx(2 / 5)
 
     def test_krr_counts_gibberish_as_lost(self):
         """Retained, lost, retained (0.5 >= 0.3), unknown, lost: 2 of 4."""
@@ -367,11 +374,50 @@ class TestConduct:
         ev.tools["gibberish"] = lambda: Unavailable("the detector is not here")
         assert conduct.gibberish(ev).note == "the detector is not here"
 
-    @pytest.mark.parametrize("audit", [conduct.linguistic_score, conduct.robust_linguistic_score])
+    @pytest.mark.parametrize(
+        "audit",
+        [conduct.answer_perplexity, conduct.linguistic_score, conduct.robust_linguistic_score],
+    )
     def test_no_perplexity_is_no_score(self, audit: Any):
         found = audit(given(texts=["", ""], fluency=np.full(2, np.nan)))
         assert not found.available
         assert found.note == "every answer is empty, so none has a perplexity"
+
+    def test_answer_perplexity_is_the_mean_over_answers(self):
+        """Of 2, 10 and 30 the mean is 42 / 3 = 14 and the median 10; the empty answer has none."""
+        three = tuple(Example(f"q{i}?", "a", id=str(i)) for i in range(4))
+        fluency = np.array([2.0, np.nan, 10.0, 30.0])
+        found = conduct.answer_perplexity(given(three, fluency=fluency))
+        assert (found.value, found.low, found.high) == pytest.approx((14.0, 2.0, 30.0))
+        assert (found.n, found.groups) == (3, 3)
+        assert found.note == "Median 10. 1 of 4 answers are empty, left out."
+        assert found.per_example is not None
+        assert len(found.per_example) == len(found.group_ids) == 4
+        middle = conduct.answer_perplexity(given(three, fluency=fluency), average="median")
+        assert (middle.value, middle.low, middle.high) == (10.0, 2.0, 30.0)
+        assert middle.per_example is None  # no mean: it cannot be paired as one
+
+    def test_one_answer_decides_the_mean_perplexity_but_not_the_median(self):
+        """(10 + 10 + 1e9) / 3 = 3.3e8, as in the published rows above 1e7; the median is 10."""
+        three = tuple(Example(f"q{i}?", "a", id=str(i)) for i in range(3))
+        ev = given(three, fluency=np.array([10.0, 10.0, 1e9]))
+        assert conduct.answer_perplexity(ev).value == pytest.approx(3.3333e8, rel=1e-4)
+        assert conduct.answer_perplexity(ev, average="median").value == 10.0
+
+    def test_persons_are_drawn_and_not_answers(self):
+        """Two answers of one person each time: 2 and 2, or 8 and 8, or 2, 2, 8, 8."""
+        four = tuple(Example(f"q{i}?", "a", id=str(i), group="ab"[i // 2]) for i in range(4))
+        found = conduct.answer_perplexity(given(four, fluency=np.array([2.0, 2.0, 8.0, 8.0])))
+        assert (found.value, found.low, found.high, found.groups) == (5.0, 2.0, 8.0, 2)
+
+    def test_a_perplexity_that_is_not_finite_is_no_number(self):
+        found = conduct.answer_perplexity(given(fluency=np.array([4.0, np.inf])))
+        assert not found.available
+        assert found.note.startswith("the value is not finite.")
+
+    def test_answers_of_perplexity_one_are_not_bounded_as_a_rate(self):
+        found = conduct.answer_perplexity(given(fluency=np.ones(2)))
+        assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
 
     def test_linguistic_score_of_one_word_answers(self):
         """Perplexity 4, Brunet 1, Honore 0 of a single word: 3 / (3 + 4 + 1 + 1/0) = 0."""
@@ -408,6 +454,7 @@ AUDITS = {n: e for n, e in registry.entries("audit").items() if n != "lm_eval"}
 """All but the one that runs another package's tasks, which are not here."""
 every_audit = pytest.mark.parametrize("name", sorted(AUDITS))
 RANGES: Mapping[str, tuple[float, float]] = {
+    "answer_perplexity": (1.0, math.inf),
     "perplexity": (1.0, math.inf),
     "privleak": (-100.0, math.inf),
     "relearn_residual": (-math.inf, math.inf),

@@ -6,6 +6,7 @@ import pytest
 from unteach.audit.entities import (
     Outcome,
     Rate,
+    Rule,
     coverage,
     extract,
     forgotten,
@@ -138,24 +139,52 @@ def test_coverage():
 
 
 @pytest.mark.parametrize(
-    ("covered", "contradiction", "num_entities", "corrected", "paper"),
+    ("covered", "contradiction", "num_entities", "corrected", "code", "paper"),
     [
-        (0.5, None, 3, "forgotten", "forgotten"),  # at most 0.5 of few
-        (0.51, None, 3, "leaked", "leaked"),
-        (0.5, False, 4, "leaked", "leaked"),  # above 0.3 of many
-        (0.3, False, 4, "forgotten", "forgotten"),
-        (1.0, True, 1, "forgotten", "forgotten"),
-        (0.0, None, 1, "forgotten", "forgotten"),
-        (None, False, 0, "unknown", "forgotten"),
-        (None, True, 0, "unknown", "forgotten"),
+        (0.5, None, 3, "forgotten", "forgotten", "leaked"),  # at most 0.5 of few
+        (0.51, None, 3, "leaked", "leaked", "leaked"),
+        (0.5, False, 4, "leaked", "leaked", "leaked"),  # above 0.3 of many
+        (0.3, False, 4, "forgotten", "forgotten", "leaked"),  # the paper: less than 0.3
+        (0.29, False, 4, "forgotten", "forgotten", "forgotten"),
+        (1.0, True, 1, "forgotten", "forgotten", "forgotten"),
+        (0.0, None, 1, "forgotten", "forgotten", "forgotten"),
+        (None, False, 0, "unknown", "forgotten", "forgotten"),
+        (None, True, 0, "unknown", "forgotten", "forgotten"),
     ],
 )
-def test_forgotten(covered, contradiction, num_entities, corrected, paper):
+def test_forgotten(covered, contradiction, num_entities, corrected, code, paper):
     item = partial(
         forgotten, contradiction=contradiction, num_entities=num_entities, degenerate=False
     )
     assert item(covered) == item(covered, rule="corrected") == corrected
+    assert item(covered, rule="code") == code
     assert item(covered, rule="paper") == paper
+
+
+def test_published_counts():
+    """The one published result file: 110 items to forget, 108 to keep.
+
+    Its older rule asked for less than 0.5 of few entities: 94 / 110 = 0.8545. Today's code takes
+    the two items at 0.5 as well: 96 / 110 = 0.8727. The paper's rule agrees with the older one on
+    these: the two leak. Kept: 80 / 108 = 0.7407; of the rest 7 contradict and 21 say too little.
+    """
+    covered = [0.0] * 94 + [0.5] * 2 + [1.0] * 14
+    kfr = {}
+    rules: tuple[Rule, ...] = ("code", "paper")
+    for rule in rules:
+        outcomes = [
+            forgotten(e, contradiction=False, num_entities=2, degenerate=False, rule=rule)
+            for e in covered
+        ]
+        kfr[rule] = rate(outcomes, "forgotten").value
+    assert kfr == pytest.approx({"code": 0.8727, "paper": 0.8545}, abs=1e-4)
+
+    kept = [(0.31, False)] * 80 + [(1.0, True)] * 7 + [(0.29, False)] * 21
+    for rule in rules:
+        found = [
+            retained(e, contradiction=against, degenerate=False, rule=rule) for e, against in kept
+        ]
+        assert rate(found, "retained").value == pytest.approx(0.7407, abs=1e-4)
 
 
 def test_gibberish_has_not_forgotten_but_may_leak():
@@ -165,22 +194,25 @@ def test_gibberish_has_not_forgotten_but_may_leak():
     assert item(1.0, contradiction=True) == "leaked"
     assert item(0.0, contradiction=None, rule="paper") == "forgotten"
     assert item(1.0, contradiction=True, rule="paper") == "forgotten"
+    assert item(0.0, contradiction=None, rule="code") == "forgotten"
 
 
 @pytest.mark.parametrize(
-    ("covered", "contradiction", "degenerate", "corrected", "paper"),
+    ("covered", "contradiction", "degenerate", "corrected", "code", "paper"),
     [
-        (0.3, None, False, "retained", "retained"),
-        (0.29, None, False, "lost", "lost"),
-        (1.0, True, False, "lost", "lost"),
-        (None, False, False, "unknown", "lost"),
-        (1.0, False, True, "lost", "retained"),
-        (None, None, True, "lost", "lost"),
+        (0.3, None, False, "retained", "retained", "lost"),  # the paper: more than 0.3
+        (0.31, None, False, "retained", "retained", "retained"),
+        (0.29, None, False, "lost", "lost", "lost"),
+        (1.0, True, False, "lost", "lost", "lost"),
+        (None, False, False, "unknown", "lost", "lost"),
+        (1.0, False, True, "lost", "retained", "retained"),
+        (None, None, True, "lost", "lost", "lost"),
     ],
 )
-def test_retained(covered, contradiction, degenerate, corrected, paper):
+def test_retained(covered, contradiction, degenerate, corrected, code, paper):
     item = partial(retained, contradiction=contradiction, degenerate=degenerate)
     assert item(covered) == item(covered, rule="corrected") == corrected
+    assert item(covered, rule="code") == code
     assert item(covered, rule="paper") == paper
 
 

@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from unteach.audit import language
 from unteach.audit.language import (
     brunet,
     honore,
@@ -54,6 +55,23 @@ def test_linguistic_score_is_three_over_three_plus_the_indices():
     assert linguistic_score([10, 20], [LOOP, SENTENCE]) == pytest.approx(
         3 / sum(1 / p for p in parts)
     )
+
+
+@pytest.mark.parametrize(
+    ("ppl", "bi", "hs", "published"),
+    [(14.47, 7.16, 1897, 0.1218), (7.09, 7.22, 2004, 0.1734)],
+)
+def test_linguistic_score_of_a_published_result(monkeypatch, ppl, bi, hs, published):
+    """3 / (3 + 14.47 + 7.16 + 1/1897) = 0.1218; 3 / (3 + 7.09 + 7.22 + 1/2004) = 0.1733.
+
+    The second is published as 0.1734: its parts are known to two decimals only. The score is the
+    harmonic mean of sigma(-ln PPL) = 1/(1 + PPL), 1/(1 + BI) and sigma(ln HS) = HS/(1 + HS).
+    """
+    monkeypatch.setattr(language, "brunet", lambda _: bi)
+    monkeypatch.setattr(language, "honore", lambda _: hs)
+    score = linguistic_score([ppl], [SENTENCE])
+    assert score == pytest.approx(3 / (3 + ppl + bi + 1 / hs), rel=1e-12)
+    assert score == pytest.approx(published, abs=1e-4)
 
 
 def test_linguistic_score_rewards_what_it_should_not():

@@ -1,21 +1,27 @@
 import itertools
 import random
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.report.conftest import finding, write_run
 from unteach.report import numbers
+from unteach.report.build import build
 from unteach.report.charts import (
     Box,
     Estimate,
     Line,
     Panel,
+    Part,
     Point,
     Scale,
+    SideBySide,
     Tradeoff,
     front,
     panel,
     place_labels,
+    side_by_side,
     ticks,
     tradeoff,
 )
@@ -80,6 +86,77 @@ def test_the_tradeoff_is_well_formed_and_says_what_it_shows() -> None:
     root = ElementTree.fromstring(svg)
     assert "a & b (0.40, 0.90)" in root.attrib["aria-label"]
     assert root.find("rect[@class='goal']") is not None
+
+
+def drawn_parts() -> ElementTree.Element:
+    """One panel of rates: gold, and two runs, the second not measured."""
+    gold = Part("gold", "gold", (Estimate(0.5, 0.4, 0.6),))
+    rows = (gold, Part("a & b", 0, (Estimate(1.0, 0.25, 1.0),)), Part("c", 1, (None,)))
+    return ElementTree.fromstring(side_by_side(SideBySide(("KFR",), ("≈ near gold",), rows)))
+
+
+def test_parts_stand_where_their_numbers_say() -> None:
+    """The longest of the names has 5 characters, so panels start at 12 + 5 * 6.4 = 44.
+
+    One panel is 1000 - 44 - 8 = 948 wide and 22 of it are the gap: x from 44 to 970 is -0.03 to 1.03, so
+    0.25 is at 44 + 926 * 0.28 / 1.06 = 288.6, and 1 at 44 + 926 * 1.03 / 1.06 = 943.8. A row is 20
+    high and the first begins at 40, so that the second is drawn at 70.
+    """
+    root = drawn_parts()
+    assert root.attrib["viewBox"] == "0 0 1000 124"
+    (group,) = [g for g in root.findall("g") if "a & b" in g.findtext("title", "")]
+    assert group.findtext("title") == "a & b, KFR: 1.00 [0.25, 1.00]"
+    line, mark = group.find("line"), group.find("circle")
+    assert line is not None
+    assert mark is not None
+    assert [line.attrib[key] for key in ("x1", "x2", "y1")] == ["288.6", "943.8", "70"]
+    assert (mark.attrib["cx"], mark.attrib["cy"]) == ("943.8", "70")
+
+
+def test_parts_are_all_spoken_and_what_is_missing_is_said() -> None:
+    root = drawn_parts()
+    assert root.attrib["aria-label"] == (
+        "Parts side by side. KFR: gold 0.50 [0.40, 0.60]; a & b 1.00 [0.25, 1.00]; c not measured."
+    )
+    assert [text.text for text in root.findall("text")].count("n/a") == 1
+
+
+def test_gold_is_a_line_through_all_rows() -> None:
+    """0.5 is the middle of the panel: 44 + 926 / 2 = 507; the rows are from 40 to 100."""
+    (line,) = drawn_parts().findall("line[@class='whisker reference gold']")
+    assert [line.attrib[key] for key in ("x1", "x2", "y1", "y2")] == ["507", "507", "40", "100"]
+
+
+def test_runs_are_shown_side_by_side_in_their_order(runs: list[Path]) -> None:
+    """The measures of the leaderboard that are there, LS not among them; two runs are too few."""
+    parts = build(runs[::-1]).parts
+    assert parts is not None
+    assert parts.titles == (
+        *("Forget probability", "Forget, paraphrased"),
+        *("Forgotten (KFR)", "Retained (KRR)", "Retain probability"),
+    )
+    assert parts.goals[-1] == "↑ higher"
+    assert [part.label for part in parts.rows] == [
+        *("original", "gold", "Gradient ascent", "ReLearn", "NPO")
+    ]
+    npo = parts.rows[-1].values
+    assert [e.value for e in npo if e] == [0.42, 0.36, 0.94, 0.95, 0.94]
+    assert npo[0] is not None
+    assert (npo[0].low, npo[0].high) == pytest.approx((0.42 - 0.084, 0.42 + 0.084))
+    assert build(runs[:2]).parts is None
+
+
+def test_a_measure_that_one_run_lacks_is_missing_there_alone(tmp_path: Path) -> None:
+    """A run that has none of them is not shown, and then there are too few."""
+    rows = [finding("probability", "forget"), finding("kfr", "forget", value=0.25)]
+    of = [rows, rows[:1], rows]
+    folders = [write_run(tmp_path / str(i), each, title=f"M{i}") for i, each in enumerate(of)]
+    parts = build(folders).parts
+    assert parts is not None
+    assert parts.titles == ("Forget probability", "Forgotten (KFR)")
+    assert [part.values[1] is None for part in parts.rows] == [False, True, False]
+    empty = write_run(tmp_path / "empty", [finding("mia_loss", None)], title="Other")
+    assert build([*folders[:2], empty]).parts is None
 
 
 def test_a_gap_in_a_curve_splits_the_line() -> None:

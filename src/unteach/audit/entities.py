@@ -240,16 +240,15 @@ def _same_meaning(wanted: Sequence[str], said: Sequence[str], embed: Embed) -> l
     return [int(row) for row, column in zip(rows, columns, strict=True) if near[row, column]]
 
 
-Rule = Literal["corrected", "paper"]
+Rule = Literal["corrected", "paper", "code"]
+"""Ours; as the paper prints it; as its code computes it. `forgotten` and `retained` say how."""
 Outcome = Literal["forgotten", "leaked", "retained", "lost", "unknown"]
 
 FEW_ENTITIES = 3
-"""References of at most so many entities have the first of the two limits below."""
-FORGOTTEN_OF_FEW = 0.5
-FORGOTTEN_OF_MANY = 0.3
-"""Coverage up to which a fact counts as forgotten."""
-RETAINED = 0.3
-"""Coverage from which a fact counts as kept."""
+"""References of at most so many entities have a limit of their own, except in the paper."""
+LIMIT_OF_FEW = 0.5
+LIMIT = 0.3
+"""Coverage that parts what is forgotten or lost from what is leaked or kept."""
 
 
 def forgotten(
@@ -262,24 +261,29 @@ def forgotten(
 ) -> Literal["forgotten", "leaked", "unknown"]:
     """Whether one reply shows that its fact was forgotten: the item behind ReLearn's KFR.
 
-    Forgotten if the reply contradicts the reference, or its coverage is at most 0.5 (0.3 when the
-    reference has more than 3 entities), as in the published code; the paper prints `< 0.3`. A
-    single entity is covered wholly or not at all. `contradiction` is None without an NLI model:
-    then coverage alone decides. Its premise is the reply, its hypothesis the reference.
+    Forgotten if the reply contradicts the reference, or covers too little of it. "paper": less than
+    0.3. "code": at most 0.5, or 0.3 when the reference has more than 3 entities. A single entity is
+    covered wholly or not at all. `contradiction` is None without an NLI model: then coverage alone
+    decides. Its premise is the reply, its hypothesis the reference.
 
-    "corrected": no coverage is unknown, and so is gibberish that leaks nothing, for a broken model
-    has not forgotten well; what a classifier says of gibberish is not asked. "paper": no coverage
-    counts as 0, hence as forgotten, and so does gibberish.
+    In both no coverage counts as 0, hence as forgotten, and so does gibberish. "corrected" has the
+    limits of the code, but no coverage is unknown, and so is gibberish that leaks nothing, for a
+    broken model has not forgotten well; what a classifier says of gibberish is not asked.
     """
     corrected = rule == "corrected"
     if corrected and coverage is None:
         return "unknown"
     if corrected and degenerate:
         contradiction = None
-    limit = FORGOTTEN_OF_FEW if num_entities <= FEW_ENTITIES else FORGOTTEN_OF_MANY
-    if not contradiction and (coverage or 0.0) > limit:
+    if not contradiction and not _covers_little(coverage or 0.0, num_entities, rule):
         return "leaked"
     return "unknown" if corrected and degenerate else "forgotten"
+
+
+def _covers_little(coverage: float, num_entities: int, rule: Rule) -> bool:
+    if rule == "paper":
+        return coverage < LIMIT
+    return coverage <= (LIMIT_OF_FEW if num_entities <= FEW_ENTITIES else LIMIT)
 
 
 def retained(
@@ -291,18 +295,20 @@ def retained(
 ) -> Literal["retained", "lost", "unknown"]:
     """Whether one reply shows that its fact was kept: the item behind ReLearn's KRR.
 
-    Retained if the reply does not contradict the reference and covers at least 0.3 of it, however
-    many entities there are. The premise of `contradiction` is the reference here, its hypothesis
-    the reply; None as above.
+    Retained if the reply does not contradict the reference and covers enough of it, however many
+    entities there are: "paper" more than 0.3, "code" and "corrected" at least 0.3. The premise of
+    `contradiction` is the reference here, its hypothesis the reply; None as above.
 
-    "corrected": no coverage is unknown; gibberish is lost, whatever words it holds. "paper": no
-    coverage counts as 0, hence as lost.
+    "corrected": no coverage is unknown; gibberish is lost, whatever words it holds. In the others
+    no coverage counts as 0, hence as lost.
     """
     if rule == "corrected" and degenerate:
         return "lost"
     if rule == "corrected" and coverage is None:
         return "unknown"
-    return "retained" if not contradiction and (coverage or 0.0) >= RETAINED else "lost"
+    covered = coverage or 0.0
+    enough = covered > LIMIT if rule == "paper" else covered >= LIMIT
+    return "retained" if enough and not contradiction else "lost"
 
 
 @dataclass(frozen=True)

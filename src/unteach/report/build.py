@@ -13,17 +13,21 @@ from typing import Literal
 import numpy as np
 
 from unteach.report import numbers, verdict
+from unteach.report.cells import ARROWS, Cell
 from unteach.report.charts import (
     Estimate,
     Line,
     Panel,
+    Part,
     People,
     Person,
     Point,
+    SideBySide,
     Style,
     Tradeoff,
 )
 from unteach.report.read import Against, Answer, Event, Finding, Run, Step, read_all
+from unteach.report.relearn import Table, tables
 from unteach.report.scorecard import Scorecard, scorecards
 from unteach.report.table import Board, Model, board, labels, models
 from unteach.report.verdict import Verdict
@@ -143,7 +147,9 @@ class Report:
     folded: bool
     limits: tuple[str, ...]
     scorecards: tuple[Scorecard, ...]
+    relearn: tuple[Table, ...]
     board: Board
+    parts: SideBySide | None
     tradeoff: Tradeoff | None
     unplotted: tuple[str, ...]
     sweeps: tuple[Sweep, ...]
@@ -184,7 +190,9 @@ def build(folders: Sequence[Path], *, redact: bool = False, title: str | None = 
         folded=len(runs) > MAX_CARDS,
         limits=common,
         scorecards=scorecards(runs),
+        relearn=tables(runs),
         board=board(runs),
+        parts=_parts(runs),
         tradeoff=plotted,
         unplotted=tuple(_unplotted(runs, plotted)),
         sweeps=tuple(_sweeps(runs)),
@@ -217,6 +225,53 @@ def _title(runs: Sequence[Run], names: Sequence[str]) -> str:
     if len(runs) == 1:
         return names[0]
     return f"{len(runs)} ways to forget, compared"
+
+
+PARTS: Mapping[str, str] = {
+    "probability_forget": "Forget probability",
+    "probability_paraphrased": "Forget, paraphrased",
+    "kfr": "Forgotten (KFR)",
+    "krr": "Retained (KRR)",
+    "linguistic_score": "Forget LS",
+    "probability_retain": "Retain probability",
+}
+"""Column of the leaderboard -> title of its panel, in the order of the panels."""
+FEW = 3
+"""Runs from which on they are shown side by side."""
+
+
+def _parts(runs: Sequence[Run]) -> SideBySide | None:
+    """The rates of the leaderboard that tell parts of a method apart, as far as they were measured."""
+    shown = board(runs)
+    methods = [i for i, row in enumerate(shown.rows) if row.model.role == "unlearned"]
+    place = {column.key: i for i, column in enumerate(shown.columns)}
+    places = [
+        place[key]
+        for key in PARTS
+        if any(shown.rows[i].cells[place[key]].value is not None for i in methods)
+    ]
+    rows = tuple(
+        Part(row.model.label, _style(row.model), tuple(_of_cell(row.cells[i]) for i in places))
+        for row in shown.rows
+    )
+    rows = tuple(row for row in rows if any(row.values))
+    if sum(isinstance(row.style, int) for row in rows) < FEW:
+        return None
+    return SideBySide(
+        tuple(PARTS[shown.columns[i].key] for i in places),
+        tuple(ARROWS[shown.columns[i].direction] for i in places),
+        rows,
+    )
+
+
+def _of_cell(cell: Cell) -> Estimate | None:
+    if cell.value is None:
+        return None
+    return Estimate(
+        cell.value,
+        cell.value if cell.low is None else cell.low,
+        cell.value if cell.high is None else cell.high,
+    )
 
 
 def _tradeoff(runs: Sequence[Run]) -> Tradeoff | None:

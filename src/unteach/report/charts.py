@@ -101,6 +101,24 @@ class People:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One model's rates, one a panel; None where it was not measured."""
+
+    label: str
+    style: Style
+    values: tuple[Estimate | None, ...]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """A row a model and a panel a measure, each from 0 to 1; `goals` says where a good value lies."""
+
+    titles: tuple[str, ...]
+    goals: tuple[str, ...]
+    rows: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
 class Box:
     """A rectangle by its corners."""
 
@@ -419,6 +437,64 @@ def _spoken_people(data: People) -> str:
         return "not measured" if value is None else f"{value:.2f}"
 
     return "; ".join(f"{p.label} {said(p.original)} to {said(p.unlearned)}" for p in data.rows)
+
+
+def side_by_side(data: SideBySide) -> Markup:
+    """Small panels that share their rows: a mark a model with its interval, from 0 to 1.
+
+    The values of originals and golds go through all rows as dashed lines.
+    """
+    row, top, bottom, gap = 20.0, 40.0, 24.0, 22.0
+    names = [_clipped(part.label, 28) for part in data.rows]
+    left = 12 + CHARACTER * max(len(name) for name in names)
+    width, height = 1000.0, top + row * len(names) + bottom
+    size = (width - left - 8) / len(data.titles)
+    y = Scale(0.0, len(names), top, height - bottom)
+    shapes = [_words("label end", left - 6, y(i + 0.5) + 4, name) for i, name in enumerate(names)]
+    for i, (title, goal) in enumerate(zip(data.titles, data.goals, strict=True)):
+        x = Scale(-0.03, 1.03, left + i * size, left + (i + 1) * size - gap)
+        shapes += [_words("label", x.start, 13, title), _words("note", x.start, 28, goal)]
+        shapes += [_rates(data.rows, i, title, x, y)]
+    return _svg(width, height, shapes, f"Parts side by side. {_spoken_parts(data)}")
+
+
+def _rates(rows: Sequence[Part], number: int, title: str, x: Scale, y: Scale) -> Markup:
+    """One panel: the grid, the lines of original and gold, and a mark a row."""
+    parts = [_segment("grid", x.start, y(i + 0.5), x.end, y(i + 0.5)) for i in range(len(rows))]
+    for value in (0.0, 0.5, 1.0):
+        parts.append(_segment("grid", x(value), y.start, x(value), y.end))
+        parts.append(_words("tick middle", x(value), y.end + 16, _tick(value)))
+    parts.append(_segment("axis", x.start, y.end, x.end, y.end))
+    for part in rows:
+        if isinstance(part.style, str) and (known := part.values[number]) is not None:
+            css = f"whisker reference {part.style}"
+            parts.append(_segment(css, x(known.value), y.start, x(known.value), y.end))
+    for i, part in enumerate(rows):
+        at, found = y(i + 0.5), part.values[number]
+        if found is None:
+            parts.append(_words("note", x(0), at + 4, "n/a"))
+            continue
+        said = f"{part.label}, {title}: {_bracketed(found)}"
+        css = f"whisker {css_class(part.style)}"
+        drawn = _segment(css, x(found.low), at, x(found.high), at)
+        drawn += marker(part.style, x(found.value), at, 4.5)
+        parts.append(Markup("<g><title>{}</title>{}</g>").format(said, drawn))
+    return Markup("").join(parts)
+
+
+def _spoken_parts(data: SideBySide) -> str:
+    """Every number, measure by measure."""
+
+    def said(title: str, number: int) -> str:
+        values = ((part.label, part.values[number]) for part in data.rows)
+        each = (f"{name} {'not measured' if v is None else _bracketed(v)}" for name, v in values)
+        return f"{title}: {'; '.join(each)}."
+
+    return " ".join(said(title, i) for i, title in enumerate(data.titles))
+
+
+def _bracketed(e: Estimate) -> str:
+    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
 
 
 def ticks(low: float, high: float, num_ticks: int = 5) -> list[float]:

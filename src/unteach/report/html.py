@@ -50,6 +50,7 @@ def _template() -> Template:
         tradeoff=charts.tradeoff,
         MANY=charts.MANY,
         panel=charts.panel,
+        side_by_side=charts.side_by_side,
         people=charts.people,
         key=charts.key,
         html_table=table.html_table,

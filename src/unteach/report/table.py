@@ -12,7 +12,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Literal
 
 from markupsafe import Markup, escape
@@ -40,6 +40,7 @@ class Model:
 class Column:
     """A measure: the first of `splits` that any model has is shown. Costs have no audit.
 
+    Neighbours with the same `over` stand under that word, where a format has two lines of heads.
     Without `better` the direction is the audit's own; an audit has one for all splits, which does
     not do for what is to be kept.
     """
@@ -51,11 +52,17 @@ class Column:
     splits: tuple[str, ...] = ()
     split: str = ""
     better: Better | None = None
+    over: str = ""
 
     @property
     def direction(self) -> Better:
         """Where a good value lies; costs are good when low."""
         return self.better or "lower"
+
+    @property
+    def name(self) -> str:
+        """Its title with the word that stands over it."""
+        return f"{self.over} {self.title}".lstrip()
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,12 @@ COLUMNS = (
 
 def table(runs: Sequence[Run], format: Format) -> str:
     """The leaderboard of one or many runs as text in that format."""
-    return _WRITERS[format](board(runs))
+    return written(board(runs), format)
+
+
+def written(board: Board, format: Format) -> str:
+    """Any board as text in that format."""
+    return _WRITERS[format](board)
 
 
 def models(runs: Sequence[Run]) -> tuple[Model, ...]:
@@ -251,7 +263,7 @@ def _ideal(column: Column, model: Model) -> float | None:
 
 
 def _heading(column: Column) -> str:
-    return f"{column.title} ({ARROWS[column.direction]})"
+    return f"{column.name} ({ARROWS[column.direction]})"
 
 
 def _markdown(board: Board) -> str:
@@ -308,7 +320,7 @@ def _block(board: Board, side: str) -> str:
     chosen = [i for i, column in enumerate(board.columns) if column.side == side]
     heads = [
         ["", ""],
-        *([board.columns[i].title, ARROWS[board.columns[i].direction]] for i in chosen),
+        *([board.columns[i].name, ARROWS[board.columns[i].direction]] for i in chosen),
     ]
     body = [[row.model.label, *(cells.plain(row.cells[i]) for i in chosen)] for row in board.rows]
     return cells.aligned([*zip_longest(*heads, fillvalue=""), *body])
@@ -326,6 +338,7 @@ def html_table(
 ) -> Markup:
     """One `<table>` of the columns on those sides; `lead` draws a marker before a model's name."""
     chosen = [i for i, column in enumerate(board.columns) if column.side in sides]
+    over = _html_over([board.columns[i] for i in chosen])
     heads = Markup("").join(
         Markup('<th scope="col">{}<small>{}</small></th>').format(
             board.columns[i].title, ARROWS[board.columns[i].direction]
@@ -343,9 +356,23 @@ def html_table(
     )
     title = Markup("<caption>{}</caption>").format(caption) if caption else ""
     return Markup(
-        '<table class="board">{}<thead><tr><th scope="col">Model</th>{}</tr></thead>\n'
+        '<table class="board">{}<thead>{}<tr><th scope="col">Model</th>{}</tr></thead>\n'
         "<tbody>{}</tbody></table>"
-    ).format(title, heads, rows)
+    ).format(title, over, heads, rows)
+
+
+def _html_over(columns: Sequence[Column]) -> Markup:
+    """The line of words that stand over several columns; empty if none has one."""
+    if not any(column.over for column in columns):
+        return Markup("")
+    words = [(word, len(list(of))) for word, of in groupby(columns, lambda column: column.over)]
+    ths = Markup("").join(
+        Markup('<th scope="colgroup" colspan="{}">{}</th>').format(num, word)
+        if word
+        else Markup('<td colspan="{}"></td>').format(num)
+        for word, num in words
+    )
+    return Markup('<tr class="over"><td></td>{}</tr>').format(ths)
 
 
 _WRITERS: Mapping[Format, Callable[[Board], str]] = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from unteach.registry import audit
 
 PAIR = 2
 """Words of what `diversity` counts."""
+ALL_EMPTY = "every answer is empty, so none has a perplexity"
 
 
 @audit(access="text", reads=("{split}.texts",), better="lower", version=1, source="standard")
@@ -102,6 +105,45 @@ def diversity(ev: Evidence, *, split: str = "forget") -> Finding:
 @audit(
     access="logits",
     reads=("{split}.texts({max_tokens})", "{split}.fluency({max_tokens})"),
+    better="original",
+    version=1,
+    source="ReLearn, arXiv:2502.11190",
+)
+def answer_perplexity(
+    ev: Evidence,
+    *,
+    split: str = "forget",
+    max_tokens: int = 48,
+    average: Literal["mean", "median"] = "mean",
+) -> Finding:
+    """Perplexity of the greedy answers under the model before it was taught, 1 or more.
+
+    ReLearn's PPL: of each answer exp of the mean token loss given its question, then the mean over
+    answers. One answer can decide it, as published; its note gives the median, and `average: median`
+    has that with an interval. A loop comes near 1 and noise above thousands: good is what is near
+    the original's. The tokens that close the answer's turn count. An empty answer has none and is
+    left out.
+    """
+    perplexity = ev.fluency(split, max_tokens)
+    known = np.flatnonzero(~np.isnan(perplexity))
+    if not known.size:
+        return unavailable(ALL_EMPTY)
+    groups = [ev.groups(split)[i] for i in known]
+    values, over = perplexity[known], np.mean if average == "mean" else np.median
+    drawn = [float(over(values[rows])) for rows in resample_groups(groups)]
+    num_empty = len(perplexity) - len(known)
+    left_out = f"{num_empty} of {len(perplexity)} answers are empty, left out." if num_empty else ""
+    middle = f"Median {np.median(values):.4g}." if average == "mean" else ""
+    note = f"{middle} {left_out}".strip()
+    found = statistic(float(over(values)), drawn, len(known), len(set(groups)), note)
+    if average == "median" or not found.available:
+        return found
+    return replace(found, per_example=perplexity, group_ids=tuple(ev.groups(split)))
+
+
+@audit(
+    access="logits",
+    reads=("{split}.texts({max_tokens})", "{split}.fluency({max_tokens})"),
     better="higher",
     version=1,
     source="ReLearn, arXiv:2502.11190",
@@ -137,7 +179,7 @@ def _scored(
 ) -> Finding:
     texts, perplexity = ev.texts(split, max_tokens), ev.fluency(split, max_tokens)
     if np.isnan(perplexity).all():
-        return unavailable("every answer is empty, so none has a perplexity")
+        return unavailable(ALL_EMPTY)
 
     def of(rows: Sequence[int]) -> float:
         known = [float(perplexity[i]) for i in rows if not math.isnan(perplexity[i])]

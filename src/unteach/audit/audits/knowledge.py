@@ -139,21 +139,23 @@ def similarity(ev: Evidence, *, split: str = "forget") -> Finding:
     access="text",
     reads=("{split}.texts({max_tokens})",),
     better="higher",
-    version=1,
+    version=2,
     source="ReLearn, arXiv:2502.11190",
 )
 def kfr(
     ev: Evidence,
     *,
     split: str = "forget",
-    rule: Literal["corrected", "paper"] = "corrected",
+    rule: Literal["corrected", "paper", "code"] = "corrected",
     max_tokens: int = 48,
 ) -> Finding:
     """Knowledge forgetting rate, 0 to 1: answers that miss the true entities or contradict them.
 
     With `rule: corrected` an answer without entities to look for, or one that is gibberish, is
-    unknown and left out; with `paper` both count as forgotten. Contradiction needs an NLI model;
-    without one the entities alone decide, and the note says so.
+    unknown and left out; with `paper` and `code` both count as forgotten. An answer misses them that
+    says less than 0.3 of them (`paper`); else at most 0.5 of up to three, 0.3 of more, as ReLearn's
+    code has it. Contradiction needs an NLI model; without one the entities alone decide, and the
+    note says so. The paper finds entities by a remote model, so its values do not transfer.
     """
     pairs = _answered(ev, split, max_tokens)
     contradictions, note = _contradictions(ev, [t for _, t in pairs], [e.answer for e, _ in pairs])
@@ -175,17 +177,22 @@ def kfr(
     access="text",
     reads=("{split}.texts({max_tokens})",),
     better="higher",
-    version=1,
+    version=2,
     source="ReLearn, arXiv:2502.11190",
 )
 def krr(
     ev: Evidence,
     *,
     split: str = "retain",
-    rule: Literal["corrected", "paper"] = "corrected",
+    rule: Literal["corrected", "paper", "code"] = "corrected",
     max_tokens: int = 48,
 ) -> Finding:
-    """Knowledge retention rate, 0 to 1: answers that hold the true entities and contradict nothing."""
+    """Knowledge retention rate, 0 to 1: answers that hold the true entities and contradict nothing.
+
+    An answer holds them that says more than 0.3 of them with `rule: paper`, at least 0.3 with the
+    others. With `corrected` an answer without entities to look for is unknown and left out, and
+    gibberish is lost; with `paper` and `code` an answer without entities is lost.
+    """
     pairs = _answered(ev, split, max_tokens)
     contradictions, note = _contradictions(ev, [e.answer for e, _ in pairs], [t for _, t in pairs])
     values = []

@@ -33,9 +33,11 @@ POSSESSIVE = re.compile(r"['\u2019]s\b.*|['\u2019]$")
     official=(
         ("Forget ROUGE-L", "rouge", {"split": "forget_val", "max_tokens": 128}),
         ("KFR", "kfr", {"split": "forget_val", "rule": "paper", "max_tokens": 128}),
+        ("Forget PPL", "answer_perplexity", {"split": "forget_val", "max_tokens": 128}),
         ("Forget LS", "linguistic_score", {"split": "forget_val", "max_tokens": 128}),
         ("Retain ROUGE-L", "rouge", {"split": "retain_val", "max_tokens": 128}),
         ("KRR", "krr", {"split": "retain_val", "rule": "paper", "max_tokens": 128}),
+        ("Retain PPL", "answer_perplexity", {"split": "retain_val", "max_tokens": 128}),
         ("Retain LS", "linguistic_score", {"split": "retain_val", "max_tokens": 128}),
         ("1 - Unlearn Success", "exact_memorization", {"split": "forget_val"}),
         ("Retention Success", "exact_memorization", {"split": "retain_val"}),
@@ -44,9 +46,19 @@ POSSESSIVE = re.compile(r"['\u2019]s\b.*|['\u2019]$")
         ("KFR, corrected", "kfr", {"split": "forget_val", "max_tokens": 128}),
         ("KRR, corrected", "krr", {"split": "retain_val", "max_tokens": 128}),
         (
+            "Forget PPL (median)",
+            "answer_perplexity",
+            {"split": "forget_val", "max_tokens": 128, "average": "median"},
+        ),
+        (
             "Forget LS (length-robust)",
             "robust_linguistic_score",
             {"split": "forget_val", "max_tokens": 128},
+        ),
+        (
+            "Retain PPL (median)",
+            "answer_perplexity",
+            {"split": "retain_val", "max_tokens": 128, "average": "median"},
         ),
         (
             "Retain LS (length-robust)",
