@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.run.conftest import Ground, stage
-from unteach.errors import RecipeError
+from tests.run.conftest import Call, Ground, stage
+from unteach import sweep
+from unteach.errors import RecipeError, UserError
 from unteach.run import compare, teach
-from unteach.run.compare import compare_methods
+from unteach.run.compare import compare_methods, compare_sweep
 from unteach.run.progress import Progress
 from unteach.train.loop import train
 
@@ -144,3 +145,128 @@ def test_redacted_no_page_quotes_what_was_forgotten(
     for page in (made.report, *(folder.report for folder in made.runs)):
         assert row["prompt"] not in page.read_text()
         assert "redacted" in page.read_text()
+
+
+THREE = """
+title: How long?
+recipe: up.yaml
+set: {seed: 3, method.0.train.optimizer.lr: 0.00005}
+runs:
+  Two steps: {set: {method.0.train.steps: 2}}
+  as it is: {}
+  NPO: {recipe: npo.yaml, set: {method.0.train.steps: 1}}
+"""
+FAILS = THREE.replace(
+    "as it is: {}", "as it is: {set: {method.0.train.terms: [{split: nowhere, objective: nll}]}}"
+)
+
+
+@pytest.fixture
+def three(recipes: list[str], tmp_path: Path) -> Path:
+    """A sweep of three runs, beside its recipes."""
+    path = tmp_path / "three.yaml"
+    path.write_text(THREE)
+    return path
+
+
+def test_a_sweep_from_its_file_to_its_page(three: Path, tmp_path: Path, cache: Path, call: Call):
+    out = tmp_path / "out"
+    said = call("compare", "--sweep", three, "--out", out, "--keep", "none", "--quiet")
+    assert (said.code, said.err) == (0, "")
+    page = (out / "report.html").read_text()
+    assert "<title>How long?" in page
+    assert "Parts side by side" in page
+    names = ["Two steps", "as it is", "NPO"]
+    rows = [line.split("  ")[0] for line in said.out.splitlines()[2:7]]
+    assert rows == ["original", "gold", *names]
+    places = [page.index(f">{name}<") for name in names]
+    assert places == sorted(places)
+    for folder, title, steps in (
+        ("two_steps", names[0], 2),
+        ("as_it_is", names[1], 3),
+        ("npo", names[2], 1),
+    ):
+        record = json.loads((out / folder / "run.json").read_text())
+        assert (record["title"], record["seed"]) == (title, 3)
+        assert (out / folder / "log.jsonl").read_text().count("\n") == steps
+        assert not (out / folder / "model").exists()
+    logged = json.loads((out / "two_steps" / "log.jsonl").read_text().splitlines()[0])
+    assert logged["lr"] == 0.00005
+
+
+def test_a_sweep_goes_on_where_it_was(
+    three: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+):
+    read = sweep.read(three)
+    compare_sweep(sweep.Sweep(read.title, read.runs[:2]), tmp_path / "out")
+    made = compare_sweep(read, tmp_path / "out", progress=Progress())
+    said = capsys.readouterr().err.splitlines()
+    again = [line for line in said if "this run is finished" in line]
+    assert [line.split(":")[0] for line in again] == [
+        str(tmp_path / "out" / name) for name in ("two_steps", "as_it_is")
+    ]
+    assert [folder.path.name for folder in made.runs] == ["two_steps", "as_it_is", "npo"]
+
+
+def test_a_run_of_a_sweep_that_fails_does_not_stop_the_others(
+    three: Path, tmp_path: Path, cache: Path, call: Call
+):
+    three.write_text(FAILS)
+    said = call("compare", "--sweep", three, "--out", tmp_path / "out", "--quiet")
+    assert said.code == 1
+    assert said.err.startswith("as_it_is failed: no split is named 'nowhere'")
+    assert {p.name for p in (tmp_path / "out").iterdir() if (p / "report.html").exists()} == {
+        "two_steps",
+        "npo",
+    }
+    assert "NPO" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_if_all_runs_of_a_sweep_fail_the_first_error_is_raised(
+    three: Path, tmp_path: Path, cache: Path
+):
+    three.write_text(FAILS)
+    read = sweep.read(three)
+    with pytest.raises(UserError, match="no split is named 'nowhere'"):
+        compare_sweep(sweep.Sweep("", read.runs[1:2]), tmp_path / "out")
+
+
+def test_a_sweep_runs_once_a_seed_and_keeps_the_weights_it_is_told_to(
+    three: Path, tmp_path: Path, cache: Path
+):
+    read = sweep.read(three)
+    made = compare_sweep(
+        sweep.Sweep(read.title, read.runs[:2]),
+        tmp_path / "out",
+        seeds=[0, 1],
+        keep_models=["Two steps"],
+    )
+    assert [folder.path.name for folder in made.runs] == [
+        *("two_steps-0", "two_steps-1"),
+        *("as_it_is-0", "as_it_is-1"),
+    ]
+    assert [folder.read_record()["seed"] for folder in made.runs] == [0, 1, 0, 1]
+    assert [folder.model.exists() for folder in made.runs] == [True, True, False, False]
+    assert "as it is (seed 1)" in made.report.read_text()
+
+
+def test_weights_of_no_run_cannot_be_kept(three: Path, tmp_path: Path):
+    with pytest.raises(RecipeError) as raised:
+        compare_sweep(sweep.read(three), tmp_path / "out", keep_models=["npo", "nop"])
+    assert str(raised.value) == (
+        "compare: no run of the sweep is named 'nop', whose weights are to be kept. "
+        "Runs: Two steps, as it is, NPO."
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_overrides_come_after_what_a_sweep_sets(
+    three: Path, tmp_path: Path, cache: Path, call: Call
+):
+    said = call(
+        *("compare", "--sweep", three, "--out", tmp_path / "out", "--quiet", "--json"),
+        *("--set", "method.0.train.steps=1"),
+    )
+    assert said.code == 0
+    for folder in ("two_steps", "as_it_is", "npo"):
+        assert (tmp_path / "out" / folder / "log.jsonl").read_text().count("\n") == 1

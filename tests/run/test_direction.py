@@ -36,6 +36,7 @@ class Setting:
 ADAPTER = Setting(lr=6e-3)
 SETTINGS: dict[str, Setting] = {
     **dict.fromkeys(("elm", "ihl", "memflex", "o3", "relearn_lora"), ADAPTER),
+    **dict.fromkeys(("relearn_paper", "relearn_code", "relearn_code_tofu"), ADAPTER),
     **dict.fromkeys(("semeval_merge", "merge_linear", "merge_dare"), ADAPTER),
     "altpo": Setting(steps=80),
     "downgrade": Setting(lr=3e-4),
@@ -52,6 +53,8 @@ SETTINGS: dict[str, Setting] = {
     "o3": Setting(lr=2e-2, steps=120),
     "pcgrad": Setting(lr=4e-4, steps=80),
     "r2mu": Setting(lr=3e-2),
+    "relearn_dpo_mean": Setting(steps=80),
+    "relearn_dpo_token": Setting(steps=80),
     "rmu": Setting(lr=3e-2),
     "rmu_adaptive": Setting(lr=3e-2),
     "rmu_wmdp": Setting(lr=3e-2),
@@ -99,9 +102,11 @@ ONLY_FORWARD = "it learns other answers and never pushes the true one down"
 AT_ITS_LEVEL = "each row is let go where answers that were never taught are"
 CERTAIN = "its weights are next to 0 where the model is certain, and here it is certain of all"
 HARDLY_FORGETS = {
-    **dict.fromkeys(("idk_nll", "relearn", "relearn_lora", "salun"), ONLY_FORWARD),
+    **dict.fromkeys(("idk_nll", "relearn", "relearn_lora", "relearn_whole", "salun"), ONLY_FORWARD),
+    **dict.fromkeys(("relearn_paper", "relearn_code", "relearn_code_tofu"), ONLY_FORWARD),
     "whp_intervention": "its teacher answers about somebody else, and is not far away here",
     "dpo": "it is content once the refusal is the likelier of the two",
+    "relearn_dpo": "it is content once the vague answer is the likelier of the two",
     **dict.fromkeys(("icu", "unteach"), AT_ITS_LEVEL),
     **dict.fromkeys(("satimp_ou", "satimp_topk", "sim_imp"), CERTAIN),
     **dict.fromkeys(

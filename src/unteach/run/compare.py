@@ -1,4 +1,4 @@
-"""Many methods on one taught model, side by side."""
+"""Many methods on one taught model, or one with its parts changed, side by side."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unteach import recipe as recipes
-from unteach.errors import DiskFullError, UserError
+from unteach.errors import DiskFullError, RecipeError, UserError
 from unteach.run.folder import RunFolder, whole_disk
 from unteach.run.pipeline import run, write_report
 from unteach.run.progress import Progress, clock
+from unteach.sweep import Sweep
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The run of each method, the page that compares them, and why any method failed."""
+    """The runs that are done, the page that compares them, and why any other run failed."""
 
     runs: tuple[RunFolder, ...]
     report: Path
@@ -63,13 +64,62 @@ def compare_methods(
     Raises:
         UserError: as `run`, of the first method that failed if all did.
     """
-    progress = progress or Progress(quiet=True)
     plans = [
         plan
         for name in names
         for seed in seeds or (None,)
         for plan in _plans(name, out, overrides, seed, vary or {}, chain, keep_models)
     ]
+    return _run_all(plans, out, overwrite, redact, title, progress)
+
+
+def compare_sweep(
+    sweep: Sweep,
+    out: Path,
+    *,
+    seeds: Sequence[int] = (),
+    keep_models: Sequence[str] | None = None,
+    overwrite: bool = False,
+    redact: bool = False,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Run each run of a sweep into its folder under `out`; finished runs are not run again.
+
+    With `seeds` each runs once a seed, into `<folder>-<seed>`. `keep_models` names the runs whose
+    weights are kept, by name or by folder; by default all are. A run that fails does not stop the
+    others; the page and the table are of those that did not.
+
+    Raises:
+        RecipeError: `keep_models` names what is no run.
+        UserError: as `run`, of the first run that failed if all did.
+    """
+    known = [name for one in sweep.runs for name in (one.name, one.folder)]
+    if unknown := [name for name in keep_models or () if name not in known]:
+        raise RecipeError(
+            f"compare: no run of the sweep is named '{unknown[0]}', whose weights are to be kept. "
+            f"Runs: {', '.join(one.name for one in sweep.runs)}."
+        )
+    plans = []
+    for one in sweep.runs:
+        kept = keep_models is None or not {one.name, one.folder}.isdisjoint(keep_models)
+        for seed in seeds or (None,):
+            changes = {} if seed is None else {"seed": seed}
+            changes |= {} if kept else {"save_model": False}
+            label = one.folder if seed is None else f"{one.folder}-{seed}"
+            recipe = one.recipe.model_copy(update=changes)
+            plans.append(Plan(label, recipe, one.root, out / label))
+    return _run_all(plans, out, overwrite, redact, sweep.title or None, progress)
+
+
+def _run_all(
+    plans: Sequence[Plan],
+    out: Path,
+    overwrite: bool,
+    redact: bool,
+    title: str | None,
+    progress: Progress | None,
+) -> Comparison:
+    progress = progress or Progress(quiet=True)
     done: list[RunFolder] = []
     failed: dict[str, UserError] = {}
     for number, plan in enumerate(plans, start=1):
