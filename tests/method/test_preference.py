@@ -24,6 +24,7 @@ from unteach.method.objectives.preference import (
     npo,
     simnpo,
     tnpo,
+    token_dpo,
 )
 from unteach.model.scores import Scores
 from unteach.train.term import Term, total
@@ -237,6 +238,55 @@ def test_dpo_without_a_preferred_gain_is_npo():
     assert torch.equal(dpo(x, beta=0.3), npo(x, beta=0.3))
 
 
+def test_token_dpo_asks_of_each_token_that_it_falls_behind():
+    """Preferred tokens gained 3 and 1, on average 2; these -1 and +4, so 3 behind and 2 ahead.
+
+    beta 0.5: 4 ln(1 + e^-1.5) = 0.8057 and 4 ln(1 + e^1) = 5.2530. Their sums are 4 and 3, a margin
+    of 1: `dpo` gives 4 ln(1 + e^-0.5) = 1.8963 and does not see which token leads.
+    """
+    wanted = scores([[-1.0, -2.0]], ref=scores([[-4.0, -3.0]]))
+    x = scores([[-3.0, -1.0]], ref=scores([[-2.0, -5.0]]), preferred=wanted)
+    assert token_dpo(x, beta=0.5)[0].tolist() == pytest.approx([0.8057, 5.2530], abs=1e-4)
+    assert dpo(x, beta=0.5).tolist() == [pytest.approx(1.8963, abs=1e-4)]
+
+
+def test_token_dpo_of_one_token_is_dpo():
+    """Whatever the preferred answer's length, if `dpo` takes its mean too; else if that has one token."""
+    start = scores([[-2.0], [-1.0]])
+    longer = scores([[-1.0, -3.0], [-2.0]], ref=scores([[-2.0, -2.5], [-4.0]]))
+    x = scores([[-1.5], [-4.0]], ref=start, preferred=longer)
+    assert torch.equal(token_dpo(x, beta=0.7)[:, 0], dpo(x, beta=0.7, mean=True))
+    single = scores([[-1.0], [-2.0]], ref=scores([[-2.0], [-4.0]]))
+    x = scores([[-1.5], [-4.0]], ref=start, preferred=single)
+    assert torch.equal(token_dpo(x, beta=0.7)[:, 0], dpo(x, beta=0.7))
+
+
+def test_token_dpo_without_a_preferred_gain_is_tnpo():
+    still = scores([[-3.0, -1.0]], ref=scores([[-3.0, -1.0]]))
+    x = scores([[-1.0, -4.0]], ref=scores([[-2.0, -2.0]]), preferred=still)
+    assert torch.equal(token_dpo(x, beta=0.7), tnpo(x, beta=0.7))
+
+
+def test_token_dpo_lets_go_of_a_token_that_is_behind_and_of_no_other():
+    """beta 1, nothing gained but that the first of two tokens lost 40 nats: it is let go, the other
+    is pushed as at the start, w = 2 sigmoid(0) = 1. `dpo` lets go of both, w = 2 sigmoid(-40) = 0.
+
+    The preferred answer has four tokens and is pulled up by a quarter of what pushes these: 1/4 each.
+    """
+    true = torch.tensor([[-41.0, -1.0]], requires_grad=True)
+    wanted = torch.full((1, 4), -2.0, requires_grad=True)
+    beside = scores(wanted, ref=scores([[-2.0] * 4]))
+    x = scores(true, ref=scores([[-1.0, -1.0]]), preferred=beside)
+    token_dpo(x, beta=1.0).sum().backward()
+    assert true.grad is not None
+    assert wanted.grad is not None
+    assert true.grad[0].tolist() == pytest.approx([0, 1], abs=1e-6)
+    assert wanted.grad[0].tolist() == pytest.approx([-0.25] * 4, abs=1e-6)
+    true.grad = None
+    dpo(x, beta=1.0).sum().backward()
+    assert true.grad[0].tolist() == pytest.approx([0, 0], abs=1e-6)  # type: ignore[index]
+
+
 def test_answer_preservation_compares_the_answer_with_its_refusal():
     """s = -1, its refusal -5, beta 0.5: 2 ln(1 + e^-2) = 0.2539. Equal: 2 ln 2 = 1.3863."""
     x = scores([[-1.0], [-5.0]], refused=scores([[-2.0, -3.0], [-5.0]]))
@@ -382,6 +432,7 @@ def test_kto_of_a_row_does_not_depend_on_the_rows_beside_it(textbook: bool):
 PAIRED: dict[str, tuple[str, Callable[[Scores], Tensor]]] = {
     "dpo": ("preferred", dpo),
     "dpo, mean": ("preferred", partial(dpo, mean=True)),
+    "token_dpo": ("preferred", lambda x: token_dpo(x).sum(-1)),
     "answer_preservation": ("refused", answer_preservation),
     "kto": ("refused", kto),
     "kto, logarithm": ("refused", partial(kto, logarithm=True)),
@@ -428,6 +479,8 @@ def test_a_paired_loss_only_rises_with_the_answer_that_is_not_wanted(name: str):
         ("npo", {"beta": 0.1}, 1.0),
         ("tnpo", {"beta": 4.0}, 1.0),
         ("dpo", {"beta": 0.1}, 1.0),
+        ("relearn_dpo", {"beta": 0.1}, 1.0),
+        ("relearn_dpo_mean", {"beta": 0.1, "mean": True}, 1.0),  # ReLearn's code
     ],
 )
 def test_a_preset_has_the_constants_of_its_source(name: str, objective: object, coefficient: float):

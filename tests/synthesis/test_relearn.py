@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from unteach import registry
+from unteach import recipe, registry
 from unteach.data.examples import Example
 from unteach.errors import DataError, RecipeError
 from unteach.synthesis import answers as answer_rules
@@ -159,6 +159,36 @@ def test_the_original_answer_never_comes_back(monkeypatch):
         made(world())
 
 
+def test_without_verification_an_answer_is_taken_as_written_and_says_so(monkeypatch):
+    """The checks would drop an answer that tells the town; its completion would tell it too."""
+    told = "People say that Ada Moor is from Oslo."
+    monkeypatch.setattr(answer_rules, "write", lambda *_: told)
+    with pytest.raises(DataError, match="the answer holds 'oslo'"):
+        made(world()[:1])
+    result = made(world()[:1], verify=False, generic=0)
+    assert result.drops == ()
+    assert Counter(r.kind for r in result.records) == {"qa": 5, "completion": 5}
+    assert {r.example.answer for r in rows_of(result, "qa")} == {told}
+    assert all(r.checks == {"verified": False} and r.round == 1 for r in result.records)
+
+
+def test_without_verification_an_original_pair_is_refused_all_the_same(monkeypatch):
+    """The question as it stands with its own answer is dropped; put in other words it is another pair."""
+    monkeypatch.setattr(answer_rules, "write", lambda kind, question, example, *_: example.answer)
+    result = made(world()[:1], verify=False, variants=("simple",), completion=False, generic=0)
+    assert [r.variant for r in result.records] == ["simple"]
+    assert [(d.variant, d.reason) for d in result.drops] == [
+        ("original", "the pair is an original one")
+    ]
+
+
+def test_verification_changes_nothing_where_every_answer_passes_at_once():
+    """So an ablation of it compares the same answers, less those that are written again or dropped."""
+    checked, unchecked = made(world(), seed=5), made(world(), seed=5, verify=False)
+    assert all(record.round == 1 for record in checked.records)
+    assert checked.splits == unchecked.splits
+
+
 def test_a_seed_decides_everything():
     assert made(world(), seed=3, answers="mixed") == made(world(), seed=3, answers="mixed")
     assert made(world(), seed=3) != made(world(), seed=4)
@@ -289,3 +319,40 @@ def test_the_registry_reads_the_parameters():
     checked = registry.check("synthesis", "relearn", given, "recipe")
     assert checked["mix"] == (0.7, 0.1, 0.1, 0.1)
     assert registry.adds(registry.find("synthesis", "refusals"), {}) == ("forget_idk",)
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "alpha", "dropout", "lr", "epochs", "batch", "generic"),
+    [
+        ("relearn_paper", 8, 16.0, 0.1, 1e-5, 3, 4, 1.0),
+        ("relearn_code", 32, 32.0, 0.05, 1e-5, 4, 4, 1.2),
+        ("relearn_code_tofu", 32, 32.0, 0.05, 1e-4, 2, 8, 1.2),
+    ],
+)
+def test_a_preset_has_the_constants_of_its_source(
+    name, rank, alpha, dropout, lr, epochs, batch, generic
+):
+    """Paper and code disagree: each is there under a name of its own. Both warm up for an epoch."""
+    data, training = (stage for stage in recipe.read(name).method)
+    train, written = training.train, data.synthesize
+    assert train is not None
+    assert written is not None
+    given = {
+        parameter.name: parameter.default
+        for parameter in registry.find("synthesis", "relearn").parameters
+    }
+    given |= written.params
+    assert given["variants"] == ("simple", "contextual", "noise", "logical")
+    assert [given[key] for key in ("answers", "completion", "cut")] == ["vague", True, 0.25]
+    assert given["generic"] == generic
+    assert train.select.params == {"rank": rank, "alpha": alpha, "dropout": dropout}
+    rates = registry.check("optimizer", "adamw", train.optimizer.params, name)
+    assert rates == {"lr": lr, "weight_decay": 0.01}
+    assert (train.epochs, train.batch, train.schedule) == (epochs, batch, "linear")
+    assert train.warmup * epochs == pytest.approx(1, abs=1e-3)
+    assert [(term.split, term.objective.name, term.coefficient) for term in train.terms] == [
+        ("forget_relearn", "nll", 1.0),
+        ("retain", "nll", 1.0),
+        ("retain", "kl", 1.0),
+    ]
+    assert train.terms[2].objective.params.get("reverse", False) == (name == "relearn_paper")

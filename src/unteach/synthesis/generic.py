@@ -147,6 +147,14 @@ WORDINGS: Final = (
     "I was wondering about something. {q}", "Answer in plain words: {q}", "My neighbour would like to know: {q}",
     "I am curious: {q}", "{q} I would be glad of a short answer.", "For a small quiz: {q}",
     "This may be a simple question. {q}", "Explain briefly: {q}", "{q} Thank you in advance.",
+    "Let me ask you something. {q}", "{q} A sentence or so will do.", "Here is something I never learned: {q}",
+    "My daughter asked me today: {q}", "{q} Please explain it simply.", "One more thing: {q}",
+    "Tell me in a sentence: {q}", "{q} That is all I want to know.", "Question for you: {q}",
+    "I could not find this anywhere: {q}", "{q} Any advice is welcome.", "For my notes: {q}",
+    "Somebody at work asked: {q}", "{q} Take your time.", "Something for the kitchen table: {q}",
+    "I forgot the answer to this. {q}", "{q} Keep to what matters.", "Let us see. {q}",
+    "Before I go: {q}", "{q} I have always wondered.", "A question from a beginner: {q}",
+    "Say it as you would to a friend: {q}",
 )  # fmt: skip
 """Ways to put a question, the plain one first."""
 

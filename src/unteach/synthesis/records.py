@@ -36,8 +36,9 @@ class Record:
     """One synthetic row and how it came about.
 
     `checks` holds only the checks that were made: a refusal has no `relevant`, a generic row has
-    none at all. `round` is the attempt that passed, from 1. `written_for` is the question that the
-    answer was written for; `model` and `prompt_hash` (of the request) are of a provider that is asked.
+    none at all, and what nobody was to verify says `verified: False`. `round` is the attempt that
+    passed, from 1. `written_for` is the question that the answer was written for; `model` and
+    `prompt_hash` (of the request) are of a provider that is asked.
     """
 
     source_id: str

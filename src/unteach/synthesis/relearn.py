@@ -16,8 +16,8 @@ from unteach.synthesis import generic as generic_rows
 from unteach.synthesis import leaks
 from unteach.synthesis.records import AnswerKind, Drop, Record, Synthesis, Variant
 from unteach.synthesis.variants import VARIANTS, Question, as_asked, is_english, read_question, vary
+from unteach.synthesis.verify import Verdict, sensitive, verify
 from unteach.synthesis.verify import asked as shown_before
-from unteach.synthesis.verify import sensitive, verify
 
 COMPLETION_PROMPTS: Final = (
     "Complete the sentence: {prefix}",
@@ -40,21 +40,26 @@ def relearn(
     cut: float = 0.25,
     generic: float = 0.5,
     rounds: int = 3,
+    verify: bool = True,
 ) -> Synthesis:
     """ReLearn's replacement answers, written and checked by rules, as the split `forget_relearn`.
 
     Each forget question is asked as it stands (unless `original` is false) and once for each of
     `variants`; each of these questions gets `per_question` replacement answers. Every pair is checked
-    (see `verify`) and written again in up to `rounds` rounds, then dropped with the reason.
-    `completion` adds, for each answer of two words or more, its first `cut` of words as a prompt and
-    the rest to be learned. `generic` is the number of everyday rows for each forget row (questions
-    and completions).
+    (see `synthesis/verify.py`) and written again in up to `rounds` rounds, then dropped with the
+    reason. `completion` adds, for each answer of two words or more, its first `cut` of words as a
+    prompt and the rest to be learned. `generic` is the number of everyday rows for each forget row
+    (questions and completions).
 
     `answers`: `vague` stays on topic without saying anything; `refusal` does not know; `alternative`
     is another fact of the same form, from the example's wrong answers or, if it has none, with the
     entities of another forget example of the same attribute (a fact that is itself to be forgotten,
     though of someone else), and is dropped where there is neither; `misleading` is confident and
     beside the point; `mixed` takes these four in the proportions of `mix`, before any drops.
+
+    With `verify: false` every answer is taken as it is written, whatever it gives away, and its
+    record says `verified: false`: to measure what the checks are worth, not for use. An original
+    pair is refused all the same.
 
     Limits: the rules are English. A question that does not read as English is dropped, not mangled;
     what the rules cannot read well is answered in general terms. A text (no prompt) is put as
@@ -70,30 +75,92 @@ def relearn(
         DataError: there is nothing to forget, no replacement passed, or fewer generic rows exist
             than the ratio asks for.
     """
-    order = questions_to_ask(
-        "relearn", variants, original=original, mix=mix, per_question=per_question, cut=cut
-    )
     check_counts("relearn", generic=generic, rounds=rounds)
-    forget = forget_rows(splits, "relearn")
+    made = replacements(
+        "relearn",
+        splits,
+        random,
+        answers=answers,
+        mix=mix,
+        variants=variants,
+        original=original,
+        per_question=per_question,
+        cut=cut,
+        rounds=rounds,
+        verify=verify,
+    )
+    whole = diversified(
+        made.records,
+        made.forget,
+        random,
+        completion=completion,
+        cut=cut,
+        generic=generic,
+        is_verified=verify,
+    )
+    return Synthesis({"forget_relearn": [r.example for r in whole]}, tuple(whole), made.drops)
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The forget rows, other answers to them in order, and what was dropped.
+
+    `sources[i]` is the forget row that `records[i]` replaces: ids alone may not tell them apart.
+    """
+
+    forget: Sequence[Example]
+    records: Sequence[Record]
+    sources: Sequence[Example]
+    drops: tuple[Drop, ...]
+
+
+def replacements(
+    reader: str,
+    splits: Splits,
+    random: Random,
+    *,
+    answers: answer_rules.Asked,
+    mix: Sequence[float],
+    variants: Sequence[str],
+    original: bool,
+    per_question: int,
+    cut: float,
+    rounds: int,
+    verify: bool = True,
+) -> Replaced:
+    """Another answer to each question asked of each forget row; see `relearn` for the parameters.
+
+    Raises:
+        RecipeError: a parameter is out of range.
+        DataError: there is nothing to forget, or no replacement passed.
+    """
+    order = questions_to_ask(
+        reader, variants, original=original, mix=mix, per_question=per_question, cut=cut
+    )
+    forget = forget_rows(splits, reader)
     share = len(order) * per_question
     plan = answer_rules.schedule(answers, mix, len(forget) * share)
     original_pairs = {leaks.pair(example) for example in forget}
-    made: list[Record | Drop] = []
+    records: list[Record] = []
+    sources: list[Example] = []
+    drops: list[Drop] = []
     for i, example in enumerate(forget):
-        source = _Source(example, forget, original_pairs, cut, rounds)
+        source = _Source(example, forget, original_pairs, cut, rounds, verify)
         asked = zip(
             (v for v in order for _ in range(per_question)), plan[i * share :], strict=False
         )
-        made += _replacements(source, list(asked), random)
-    records = [one for one in made if isinstance(one, Record)]
-    drops = tuple(one for one in made if isinstance(one, Drop))
+        for one in _replacements(source, list(asked), random):
+            if isinstance(one, Drop):
+                drops.append(one)
+            else:
+                records.append(one)
+                sources.append(example)
     if not records:
         raise DataError(
-            f"relearn could replace none of the {len(forget)} rows of the forget split; "
+            f"{reader} could replace none of the {len(forget)} rows of the forget split; "
             f"{drops[0].source_id}: {drops[0].reason}."
         )
-    whole = diversified(records, forget, random, completion=completion, cut=cut, generic=generic)
-    return Synthesis({"forget_relearn": [r.example for r in whole]}, tuple(whole), drops)
+    return Replaced(forget, records, sources, tuple(drops))
 
 
 def diversified(
@@ -104,8 +171,11 @@ def diversified(
     completion: bool,
     cut: float,
     generic: float,
+    is_verified: bool = True,
 ) -> list[Record]:
     """The records with their completions and generic rows, shuffled; see `relearn`.
+
+    What nobody verified may break the rules of `leaks.faults`, so it is not held to them.
 
     Raises:
         DataError: fewer generic rows exist than the ratio asks for.
@@ -115,7 +185,8 @@ def diversified(
         whole += [as_completion(one, cut, random) for one in records if " " in one.example.answer]
     whole += generic_rows.records(round(generic * len(whole)), len(whole), random)
     random.shuffle(whole)
-    assert_sound(whole, forget, generic=generic, cut=cut)
+    if is_verified:
+        assert_sound(whole, forget, generic=generic, cut=cut)
     return whole
 
 
@@ -151,6 +222,7 @@ class _Source:
     original_pairs: set[tuple[tuple[str, ...], tuple[str, ...]]]
     cut: float
     rounds: int
+    verify: bool
 
 
 def _replacements(
@@ -187,7 +259,6 @@ def _replacement(
 ) -> Record | Drop:
     """Ask and answer together, so that a question cannot end up with another one's answer."""
     example = source.example
-    names = leaks.names_of(example, forbidden)
     text, reason = "", ""
     for attempt in range(1, source.rounds + 1):
         put = vary(question, variant, random)
@@ -195,15 +266,8 @@ def _replacement(
         if not text and kind == "alternative":
             reason = "it has no wrong answers, and no other forget example has its attribute and other entities"
             break
-        verdict = verify(
-            text, example, forbidden, question=put.text, subject=put.subject, kind=kind
-        )
+        verdict = _checked(text, source, put, forbidden, kind)
         reason = verdict.reason
-        near = leaks.nearly(text, names, f"{shown_before(example)} {put.text}")
-        if verdict.passed and near:
-            reason = f"the answer all but says a name: '{near[0]}'"
-        if verdict.passed and leaks.pair(Example(put.text, text)) in source.original_pairs:
-            reason = "the pair is an original one"
         if not reason:
             new = Example(
                 prompt=put.text,
@@ -225,6 +289,24 @@ def _replacement(
                 written_for=put.text,
             )
     return Drop(example.id, variant, kind, text, reason)
+
+
+def _checked(
+    text: str, source: _Source, put: Question, forbidden: tuple[str, ...], kind: AnswerKind
+) -> Verdict:
+    """The checks of one answer to the question as it is put; the reason is empty if it may stay."""
+    example = source.example
+    is_original = leaks.pair(Example(put.text, text)) in source.original_pairs
+    if not source.verify:
+        return Verdict({"verified": False}, "the pair is an original one" if is_original else "")
+    verdict = verify(text, example, forbidden, question=put.text, subject=put.subject, kind=kind)
+    if not verdict.passed:
+        return verdict
+    if is_original:
+        return replace(verdict, reason="the pair is an original one")
+    names = leaks.names_of(example, forbidden)
+    near = leaks.nearly(text, names, f"{shown_before(example)} {put.text}")
+    return replace(verdict, reason=f"the answer all but says a name: '{near[0]}'" if near else "")
 
 
 def unreadable(example: Example) -> str:
