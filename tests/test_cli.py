@@ -378,7 +378,10 @@ class TestCompare:
     def test_either_runs_or_methods(self, call: Call, words: tuple[str, ...]):
         said = call("compare", *words)
         assert said.code == 2
-        assert said.err == "error: compare: give run folders, or one of --methods and --sweep to run first.\n"
+        assert (
+            said.err
+            == "error: compare: give run folders, or one of --methods and --sweep to run first.\n"
+        )
 
     def test_seeds_are_whole_numbers(self, call: Call):
         said = call("compare", "--methods", "unteach", "--seeds", "0,one")

@@ -95,3 +95,21 @@ def test_errors_name_what_would_be_right():
         swapped({"forget": [BORN], "retain": [BORN]}, Random(0), names="retain")
     with pytest.raises(DataError, match="swapped reads the split 'retain'"):
         swapped({"forget": [BORN]}, Random(0), names="retain")
+
+
+def test_an_answer_to_a_question_without_a_name_is_put_to_other_questions():
+    asked = Example("Why is the sky green?", "Copper dust makes it so.", id="sky")
+    splits = {"forget": [asked, BORN]}
+    made = swapped(splits, Random(0), per_question=2, nameless="question")
+    rows = made.splits["forget_swapped"]
+    assert [row.id for row in rows] == [
+        "sky.swapped",
+        "sky.swapped.2",
+        "ada.swapped",
+        "ada.swapped.2",
+    ]
+    assert all(row.prompt == BORN.prompt and row.answer == asked.answer for row in rows[:2])
+    with pytest.raises(DataError, match="can read no name in this row"):
+        swapped(splits, Random(0))
+    with pytest.raises(DataError, match="can read no name in this row"):  # nor is there another
+        swapped({"forget": [asked]}, Random(0), nameless="question")

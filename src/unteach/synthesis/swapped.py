@@ -25,6 +25,7 @@ def swapped(
     *,
     names: Literal["made_up", "retain"] = "made_up",
     per_question: int = 1,
+    nameless: Literal["refuse", "question"] = "refuse",
 ) -> Synthesis:
     """Each forget row about somebody else: another name in prompt and answer, `forget_swapped`.
 
@@ -39,6 +40,9 @@ def swapped(
     what is known of them then shows in the distribution. The paper averages over 20 names of
     other entities, on TOFU over one.
 
+    A question that names nobody is refused, or with `nameless: question` its answer is put to the
+    questions of other forget rows instead: what anybody would say who was asked something else.
+
     Raises:
         RecipeError: `per_question` is below 1, or there are not as many names.
         DataError: a split is absent or empty, or a row names nobody.
@@ -46,7 +50,9 @@ def swapped(
     forget = rows_of(splits, "forget", "swapped")
     pool = strangers(splits, random) if names == "made_up" else _subjects(splits)
     records = tuple(
-        record for row in forget for record in _renamed(row, pool, per_question, random)
+        record
+        for row in forget
+        for record in _replaced(row, forget, pool, per_question, nameless, random)
     )
     return Synthesis({"forget_swapped": [r.example for r in records]}, records, ())
 
@@ -57,13 +63,32 @@ def _subjects(splits: Splits) -> list[str]:
     return list(dict.fromkeys(filter(None, read)))
 
 
-def _renamed(row: Example, pool: Sequence[str], count: int, random: Random) -> list[Record]:
+def _replaced(
+    row: Example,
+    forget: Sequence[Example],
+    pool: Sequence[str],
+    count: int,
+    nameless: str,
+    random: Random,
+) -> list[Record]:
     subject = read_question(row).subject
-    if not subject:
+    if subject:
+        return _renamed(row, subject, pool, count, random)
+    others = [other.prompt for other in forget if other.prompt not in ("", row.prompt)]
+    if nameless == "refuse" or row.is_text or not others:
         raise DataError(
             f"{row.where or row.id}: swapped can read no name in this row. Set its group to the "
             "name that its question uses, or move it out of the forget split."
         )
+    return [
+        _record(replace(row, prompt=prompt), "", "", number)
+        for number, prompt in enumerate(random.choices(others, k=count), start=1)
+    ]
+
+
+def _renamed(
+    row: Example, subject: str, pool: Sequence[str], count: int, random: Random
+) -> list[Record]:
     free = [name for name in pool if not set(words(name)) & (set(words(subject)) - {"the"})]
     if not 1 <= count <= len(free):
         raise RecipeError(
@@ -71,12 +96,13 @@ def _renamed(row: Example, pool: Sequence[str], count: int, random: Random) -> l
             f"names that can stand for {subject}."
         )
     return [
-        _record(row, subject, name, f".{number}" if number > 1 else "")
+        _record(row, subject, name, number)
         for number, name in enumerate(random.sample(free, count), start=1)
     ]
 
 
-def _record(row: Example, old: str, new: str, suffix: str) -> Record:
+def _record(row: Example, old: str, new: str, number: int) -> Record:
+    suffix = f".{number}" if number > 1 else ""
     renamed = replace(
         row,
         prompt=swap(row.prompt, old, new),
@@ -91,6 +117,8 @@ def _record(row: Example, old: str, new: str, suffix: str) -> Record:
 
 def swap(text: str, old: str, new: str) -> str:
     """The text with one name for another; each name's first and last word stand for it alone."""
+    if not old:
+        return text
     old, new = old.removeprefix("the "), new.removeprefix("the ")
     forms = {old: new}
     if " " in old:
