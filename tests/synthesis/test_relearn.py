@@ -356,3 +356,22 @@ def test_a_preset_has_the_constants_of_its_source(
         ("retain", "kl", 1.0),
     ]
     assert train.terms[2].objective.params.get("reverse", False) == (name == "relearn_paper")
+
+
+def test_a_policy_of_the_user_keeps_what_it_names_out_of_the_answers(tmp_path):
+    """Many vague answers say place or life; with these words as personal data, none does."""
+    file = tmp_path / "policy.yaml"
+    file.write_text("patterns: {a common word: '\\b(?:place|life)\\b'}\n", "utf-8")
+    free = relearn({"forget": world()}, Random(0), generic=0, completion=False)
+    held = relearn(
+        {"forget": world()}, Random(0), generic=0, completion=False, policy=str(file), rounds=8
+    )
+
+    def named(result: Synthesis) -> list[str]:
+        answers = [row.answer.lower() for row in result.splits["forget_relearn"]]
+        return [a for a in answers if re.search(r"\b(?:place|life)\b", a)]
+
+    assert named(free)
+    assert not named(held)
+    again = sum(record.round > 1 for record in held.records)
+    assert again + len(held.drops) > 0

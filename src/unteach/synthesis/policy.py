@@ -11,7 +11,6 @@ A policy is a small YAML file:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unteach.errors import DataError
-from unteach.synthesis.verify import RISKS, normalise
-
-Rules = Mapping[str, re.Pattern[str]]
-"""What it is called, with its article, and how it looks in normalised text."""
+from unteach.synthesis.verify import RISKS, Rules
 
 EXAMPLE: Final = r"patterns: {a badge number: '\bb-\d{4}\b'}"
 
@@ -69,16 +65,6 @@ def read(path: str = "") -> Rules:
             f"{path}: the policy has no rule at all: name patterns, or set builtin: true."
         )
     return rules
-
-
-def found(text: str, rules: Rules, *, known: str) -> tuple[str, ...]:
-    """Which rules' data the text brings in; what `known` says already is not new."""
-    plain, said = normalise(text), normalise(known)
-    return tuple(
-        name
-        for name, pattern in rules.items()
-        if any(match.group() not in said for match in pattern.finditer(plain))
-    )
 
 
 def _compiled(path: str, name: str, pattern: str) -> re.Pattern[str]:

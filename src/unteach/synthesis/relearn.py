@@ -14,9 +14,10 @@ from unteach.registry import synthesis
 from unteach.synthesis import answers as answer_rules
 from unteach.synthesis import generic as generic_rows
 from unteach.synthesis import leaks
+from unteach.synthesis.policy import read as read_policy
 from unteach.synthesis.records import AnswerKind, Drop, Record, Synthesis, Variant
 from unteach.synthesis.variants import VARIANTS, Question, as_asked, is_english, read_question, vary
-from unteach.synthesis.verify import Verdict, sensitive, verify
+from unteach.synthesis.verify import RISKS, Rules, Verdict, sensitive, verify
 from unteach.synthesis.verify import asked as shown_before
 
 COMPLETION_PROMPTS: Final = (
@@ -41,6 +42,7 @@ def relearn(
     generic: float = 0.5,
     rounds: int = 3,
     verify: bool = True,
+    policy: str = "",
 ) -> Synthesis:
     """ReLearn's replacement answers, written and checked by rules, as the split `forget_relearn`.
 
@@ -57,6 +59,8 @@ def relearn(
     though of someone else), and is dropped where there is neither; `misleading` is confident and
     beside the point; `mixed` takes these four in the proportions of `mix`, before any drops.
 
+    `policy` is a file of what counts as personal data; see `synthesis/policy.py`.
+
     With `verify: false` every answer is taken as it is written, whatever it gives away, and its
     record says `verified: false`: to measure what the checks are worth, not for use. An original
     pair is refused all the same.
@@ -72,8 +76,8 @@ def relearn(
 
     Raises:
         RecipeError: a parameter is out of range.
-        DataError: there is nothing to forget, no replacement passed, or fewer generic rows exist
-            than the ratio asks for.
+        DataError: there is nothing to forget, no replacement passed, the policy cannot be read, or
+            fewer generic rows exist than the ratio asks for.
     """
     check_counts("relearn", generic=generic, rounds=rounds)
     made = replacements(
@@ -88,6 +92,7 @@ def relearn(
         cut=cut,
         rounds=rounds,
         verify=verify,
+        rules=read_policy(policy),
     )
     whole = diversified(
         made.records,
@@ -127,6 +132,7 @@ def replacements(
     cut: float,
     rounds: int,
     verify: bool = True,
+    rules: Rules = RISKS,
 ) -> Replaced:
     """Another answer to each question asked of each forget row; see `relearn` for the parameters.
 
@@ -145,7 +151,7 @@ def replacements(
     sources: list[Example] = []
     drops: list[Drop] = []
     for i, example in enumerate(forget):
-        source = _Source(example, forget, original_pairs, cut, rounds, verify)
+        source = _Source(example, forget, original_pairs, cut, rounds, verify, rules)
         asked = zip(
             (v for v in order for _ in range(per_question)), plan[i * share :], strict=False
         )
@@ -223,6 +229,7 @@ class _Source:
     cut: float
     rounds: int
     verify: bool
+    rules: Rules
 
 
 def _replacements(
@@ -299,7 +306,15 @@ def _checked(
     is_original = leaks.pair(Example(put.text, text)) in source.original_pairs
     if not source.verify:
         return Verdict({"verified": False}, "the pair is an original one" if is_original else "")
-    verdict = verify(text, example, forbidden, question=put.text, subject=put.subject, kind=kind)
+    verdict = verify(
+        text,
+        example,
+        forbidden,
+        question=put.text,
+        subject=put.subject,
+        kind=kind,
+        rules=source.rules,
+    )
     if not verdict.passed:
         return verdict
     if is_original:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from unteach.data.examples import Example
@@ -50,7 +50,9 @@ _TOKEN = re.compile(r"[^\W_][\w'+-]*")
 _PARTICLES = word_set("of the de la van der von al bin le du")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _STREET = r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|square|way|court|close)"
-RISKS = {
+Rules = Mapping[str, re.Pattern[str]]
+"""What is personal data: what it is called, with its article, and how it looks in normalised text."""
+RISKS: Rules = {
     "an e-mail address": _EMAIL,
     "a phone number": re.compile(r"(?<!\w)\+?(?:\d[\s().-]?){6,}\d(?!\w)"),
     "a street address": re.compile(rf"\b\d+\w?\s+(?:\w+\s+){{1,3}}{_STREET}\b"),
@@ -195,12 +197,12 @@ def relevant(answer: str, question: str, subject: str) -> bool:
     )
 
 
-def risks(answer: str, question: str) -> tuple[str, ...]:
-    """What of an e-mail address, phone number, street address or date is new in the answer."""
-    plain, shown = normalise(answer), normalise(question)
+def risks(answer: str, known: str, rules: Rules = RISKS) -> tuple[str, ...]:
+    """Which rules' personal data the answer brings in; what `known` says already is not new."""
+    plain, shown = normalise(answer), normalise(known)
     return tuple(
         risk
-        for risk, pattern in RISKS.items()
+        for risk, pattern in rules.items()
         if any(match.group() not in shown for match in pattern.finditer(plain))
     )
 
@@ -213,11 +215,12 @@ def verify(
     question: str,
     subject: str,
     kind: AnswerKind,
+    rules: Rules = RISKS,
 ) -> Verdict:
     """Check one replacement answer of `example` against the question it is to be trained on."""
     leaked = leaks(answer, forbidden)
     leaked_question = leaks(question, forbidden)
-    new_risks = risks(answer, f"{asked(example)} {question}")
+    new_risks = risks(answer, f"{asked(example)} {question}", rules)
     checks = {
         "not_empty": bool(words(answer)),
         "not_original": words(answer) != words(example.answer),

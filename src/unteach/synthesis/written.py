@@ -15,7 +15,6 @@ from unteach.registry import synthesis
 from unteach.synthesis import answers as answer_rules
 from unteach.synthesis import generic as generic_rows
 from unteach.synthesis import leaks, prompts, verify
-from unteach.synthesis.policy import Rules, found
 from unteach.synthesis.policy import read as read_policy
 from unteach.synthesis.providers.load import load
 from unteach.synthesis.providers.texts import Provider, Reply, Request, summary
@@ -118,7 +117,7 @@ class _Desk:
     """The provider, how it is asked, and all that it replied so far."""
 
     provider: Provider
-    rules: Rules
+    rules: verify.Rules
     rounds: int
     temperature: float
     seed: int
@@ -344,15 +343,15 @@ def _check_question(draft: _Draft, taken: set[tuple[str, str]]) -> _Draft:
 
 
 def _check_answer(
-    draft: _Draft, rules: Rules, originals: set[tuple[tuple[str, ...], tuple[str, ...]]]
+    draft: _Draft, rules: verify.Rules, originals: set[tuple[tuple[str, ...], tuple[str, ...]]]
 ) -> _Draft:
     """Whether an answer is whole, new, on topic and gives nothing away, by rules."""
     slot, text = draft.slot, draft.text
     truth = slot.example.answer
     held = [*verify.leaks(text, slot.forbidden), *leaks.nearly(text, slot.names, slot.shown)]
-    risks = found(text, rules, known=slot.shown)
+    risks = verify.risks(text, slot.shown, rules)
     if slot.kind == "alternative":  # a date may stand for a date
-        risks = tuple(set(risks) - set(found(truth, rules, known="")))
+        risks = tuple(set(risks) - set(verify.risks(truth, "", rules)))
     is_original = (
         verify.words(text) == verify.words(truth)
         or leaks.pair(Example(slot.put, text)) in originals
