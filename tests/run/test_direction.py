@@ -94,6 +94,7 @@ HARMS_RETAIN = {
     "kto": "an answer is pushed until it has lost more than its refusal, faster than retain follows",
     "klue": "a twentieth of 192 neurons serves every answer",
     "rmu_ou": "a state is held at one block, for batches that do not meet the steered ones",
+    "relearn_repair": "here its ascent is as long as its repair",
     "r2mu": "the matrices below a steered state serve every answer",
 }
 """Forgets, and retain goes with it: why."""
