@@ -70,7 +70,7 @@ SETTINGS: dict[str, Setting] = {
     "sure": Setting(lr=3e-3, steps=80),
     "task_vector": Setting(lr=1e-2),
     "unlikelihood": Setting(steps=80),
-    "unteach": Setting(steps=100),
+    "unteach": Setting(steps=120),
     "whp": Setting(lr=2e-3, steps=80),
     "whp_hard": Setting(lr=2e-3),
     "whp_intervention": Setting(lr=3e-3, steps=60),
@@ -108,7 +108,7 @@ HARDLY_FORGETS = {
     "whp_intervention": "its teacher answers about somebody else, and is not far away here",
     "dpo": "it is content once the refusal is the likelier of the two",
     "relearn_dpo": "it is content once the vague answer is the likelier of the two",
-    **dict.fromkeys(("icu", "unteach"), AT_ITS_LEVEL),
+    "icu": AT_ITS_LEVEL,
     **dict.fromkeys(("satimp_ou", "satimp_topk", "sim_imp"), CERTAIN),
     **dict.fromkeys(
         ("rmu", "rmu_adaptive", "rmu_wmdp"), "it moves one matrix of the first of two blocks"
