@@ -222,7 +222,7 @@ def test_every_run_of_the_ablation_trains_the_same_number_of_steps():
     runs = {one.name: one.recipe for one in sweep.read("relearn_ablation").runs}
     trains = [stage.train for one in runs.values() for stage in one.method if stage.train]
     assert len(runs) == len(trains) == 18
-    assert {(train.steps, train.epochs, train.batch) for train in trains} == {(60, None, 8)}
+    assert {(train.steps, train.epochs, train.batch) for train in trains} == {(40, None, 8)}
     assert {len(train.terms) for train in trains} == {1, 2, 3}
 
 
