@@ -429,13 +429,23 @@ def read(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
                 f"Shipped recipes: {', '.join(known)}."
             )
         path = known[str(source)]
+    content = content_of(path, "a recipe is a mapping of model, data, method, audits")
+    return build(content, overrides, str(path))
+
+
+def content_of(path: Path, shape: str) -> dict[str, Any]:
+    """A YAML file's mapping; `shape` says in an error what it should be.
+
+    Raises:
+        RecipeError: it is not readable as YAML, or not a mapping.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not readable as YAML: {error}".replace("\n", " ")) from None
     if not isinstance(content, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of model, data, method, audits.")
-    return build(content, overrides, str(path))
+        raise RecipeError(f"{path}: {shape}.")
+    return content
 
 
 def build(content: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
@@ -475,6 +485,22 @@ def override(content: dict[str, Any], text: str) -> None:
         raise RecipeError(
             f"--set {text}: write it as key.path=value, as in method.0.train.epochs=3."
         )
+    try:
+        put(content, key, yaml.safe_load(value))
+    except yaml.YAMLError:
+        raise RecipeError(
+            f"--set {text}: the value is not readable as YAML. Quote it if it holds : or [."
+        ) from None
+    except RecipeError as error:
+        raise RecipeError([f"--set {text}: {said}" for said in error.problems]) from None
+
+
+def put(content: dict[str, Any], key: str, value: object) -> None:
+    """Set `method.0.train.epochs` in a recipe's content to the value, which keeps its type.
+
+    Raises:
+        RecipeError: there is no such place; the sentence does not say who asked for it.
+    """
     node: Any = content
     *parents, last = key.split(".")
     for depth, part in enumerate(parents):
@@ -487,19 +513,13 @@ def override(content: dict[str, Any], text: str) -> None:
                 node[part] = {short: node[part]} if isinstance(node.get(part), str) else {}
             node = node[part]
         else:
-            raise RecipeError(f"--set {text}: the recipe has no {'.'.join(parents[: depth + 1])}.")
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise RecipeError(
-            f"--set {text}: the value is not readable as YAML. Quote it if it holds : or [."
-        ) from None
+            raise RecipeError(f"the recipe has no {'.'.join(parents[: depth + 1])}.")
     if isinstance(node, list):
         if not last.isdigit() or int(last) >= len(node):
-            raise RecipeError(f"--set {text}: the recipe has no {key}; it has {len(node)} there.")
-        node[int(last)] = parsed
+            raise RecipeError(f"the recipe has no {key}; it has {len(node)} there.")
+        node[int(last)] = copy.deepcopy(value)
     else:
-        node[last] = parsed
+        node[last] = copy.deepcopy(value)
 
 
 def audits(recipe: Recipe) -> tuple[Choice, ...]:

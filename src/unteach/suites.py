@@ -28,6 +28,7 @@ STANDARD: tuple[Named, ...] = (
     *_over("extraction_strength", "forget", "retain"),
     *_over("exact_memorization", "forget", "retain"),
     ("likelihood_leak", {}),
+    *_over("name_information", "forget"),
     ("mia_loss", {}),
     ("mia_min_k", {}),
     *_over("accuracy", "forget", "retain"),
@@ -51,6 +52,7 @@ LASTING: tuple[Named, ...] = (
     ),
     *_over("relearned_probability", "forget"),
     *_over("relearn_residual", "forget"),
+    *_over("relearned_information", "forget"),
 )
 
 RELEARN: tuple[Named, ...] = (

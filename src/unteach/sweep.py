@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import re
 from collections import defaultdict
@@ -172,15 +171,9 @@ def _put(content: dict[str, Any], key: str, value: object) -> None:
             f"set: '{key}' is not a path of keys. Write it as in method.0.train.epochs: 3."
         )
     try:
-        recipes.override(content, f"{key}=null")  # makes the way to it
+        recipes.put(content, key, value)
     except RecipeError as error:
-        said = [text.removeprefix(f"--set {key}=null: ") for text in error.problems]
-        raise RecipeError([f"set: {key}: {text}" for text in said]) from None
-    *parents, last = key.split(".")
-    node: Any = content
-    for part in parents:
-        node = node[int(part) if isinstance(node, list) else part]
-    node[int(last) if isinstance(node, list) else last] = copy.deepcopy(value)
+        raise RecipeError([f"set: {key}: {said}" for said in error.problems]) from None
 
 
 def slug(name: str) -> str:
@@ -219,13 +212,7 @@ def _path(source: str | Path) -> Path:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not readable as YAML: {error}".replace("\n", " ")) from None
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path}: this should be a mapping of keys to values.")
-    return content
+    return recipes.content_of(path, "this should be a mapping of keys to values")
 
 
 def _repeated(path: Path) -> list[str]:

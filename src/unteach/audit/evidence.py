@@ -16,12 +16,15 @@ from unteach.audit import transforms
 from unteach.audit.kinds import (
     CHANGED,
     KINDS,
+    LEARNERS,
     MAX_NEW_TOKENS,
     OTHERS,
     RELEARNED,
+    STRANGERS,
     TABLES,
     Part,
     Read,
+    about_strangers,
     answers,
     missing,
     parse,
@@ -73,6 +76,7 @@ class Evidence:
     progress: Callable[[str, int, int], None] = lambda what, done, total: None
     _held: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _texts: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
+    _renamed: dict[str, list[Example | None]] = field(default_factory=dict, init=False, repr=False)
 
     def examples(self, split: str) -> Sequence[Example]:
         return self.splits[split]
@@ -80,6 +84,12 @@ class Evidence:
     def groups(self, split: str) -> list[str]:
         """The person or document of each example."""
         return [e.group or e.id for e in self.splits[split]]
+
+    def renamed(self, split: str) -> list[Example | None]:
+        """Each example about somebody who was made up; None where its question names nobody."""
+        if split not in self._renamed:
+            self._renamed[split] = about_strangers(self, split)
+        return self._renamed[split]
 
     def tokens(self, split: str) -> Tokens:
         """The answers' tokens under this model, one row an example."""
@@ -92,6 +102,10 @@ class Evidence:
     def rephrased(self, split: str) -> Tokens:
         """The tokens of the true answers in other words, likewise."""
         return self._get(f"{split}.rephrased")
+
+    def strangers(self, split: str) -> Tokens:
+        """The tokens of the answers about somebody else: one row for each of `renamed` but None."""
+        return self._get(f"{split}.strangers")
 
     def recalled(self, split: str, shown: str, shots: int) -> Tokens:
         """The answers' tokens after the first `shots` examples of the split `shown`."""
@@ -108,6 +122,10 @@ class Evidence:
         the one that did not see its fact. Where that broke the model, its rows are NaN.
         """
         return self._get(f"{split}.relearned({epochs}, {lr})")
+
+    def relearned_strangers(self, split: str, epochs: int, lr: float) -> Tokens:
+        """The same copies on the answers about somebody else: rows as those of `strangers`."""
+        return self._get(f"{split}.relearned_strangers({epochs}, {lr})")
 
     def texts(self, split: str, max_tokens: int = MAX_NEW_TOKENS) -> list[str]:
         """The greedy answer to each question."""
@@ -284,7 +302,7 @@ class Evidence:
 
     def _under_copies(self, reads: Sequence[Read]) -> dict[Read, Tokens]:
         """The tables; one copy at a time is in memory, beside the model."""
-        rows = {read: answers(self, read.split) for read in reads}
+        rows = {read: self._asked(read) for read in reads}
         parts = [
             (read, part)
             for read in reads
@@ -308,6 +326,13 @@ class Evidence:
         except DivergedError:
             return transforms.unscored(rows)
         return measure_tokens(copy, rows, self.counter(f"scored when {part.copy[0]}", len(rows)))
+
+    def _asked(self, read: Read) -> dict[int, Encoding]:
+        """What changed copies score, by the number of its example."""
+        if read.kind not in STRANGERS:
+            return dict(enumerate(answers(self, read.split)))
+        others = enumerate(self.renamed(read.split))
+        return {i: self.renderer.encode(other) for i, other in others if other}
 
     def _rows(self, read: Read) -> list[Encoding]:
         return TABLES[read.kind](self, read.split, *read.arguments)
@@ -335,8 +360,10 @@ class Evidence:
         elif read.kind == "recalled":
             how = (digest(self.splits[read.arguments[0]]),)
         elif read.kind in CHANGED:
-            learned = digest(self.splits[RELEARNED]) if read.kind == "relearned" else ""
+            learned = digest(self.splits[RELEARNED]) if read.kind in LEARNERS else ""
             how = (transforms.SETTINGS, learned)
+        if read.kind in STRANGERS:
+            how = (*how, digest([e for e in self.renamed(read.split) if e]))
         rows = digest(self.splits[read.split])
         return VERSION, self.key, rows, self.renderer.key, read.kind, read.arguments, how
 

@@ -13,15 +13,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unteach.audit.gradients import gradient_norms
 from unteach.audit.transforms import half_of, halves, quantised, relearned
-from unteach.data.examples import Example
+from unteach.data.examples import Example, digest
 from unteach.data.render import Encoding
+from unteach.errors import DataError
 from unteach.model.generate import as_text
+from unteach.synthesis.swapped import stranger
+from unteach.synthesis.unanswerable import strangers as made_up_names
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -36,6 +40,12 @@ MODELS = ("gold", "original", "base")
 
 RELEARNED = "forget"
 """The split of which one half is relearned, and the other asked for."""
+
+TAUGHT = ("forget", "retain")
+"""Splits whose names no stranger has. Those that a synthesis adds hold made-up names themselves."""
+
+SEED = 20264
+"""Of the order of the strangers' names: the same for every model."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,22 @@ def recalled_answers(ev: Evidence, split: str, shown: str, shots: int) -> list[E
     """Every answer after the first `shots` examples of another split, as ReCall reads it."""
     first = ev.splits[shown][:shots]
     return [ev.renderer.encode(_after(first, e)) for e in ev.splits[split]]
+
+
+def about_strangers(ev: Evidence, split: str) -> list[Example | None]:
+    """Each example about somebody who was made up; None where its question names nobody.
+
+    The name is drawn by the row's content, so it is the same for every model and in every run of
+    these data.
+    """
+    known = {name: ev.splits[name] for name in {split, *TAUGHT} & set(ev.splits)}
+    names = made_up_names(known, Random(SEED))
+    return [stranger(e, names, Random(digest([e]))) for e in ev.splits[split]]
+
+
+def stranger_answers(ev: Evidence, split: str) -> list[Encoding]:
+    """The answer of every example about a stranger, where there is one."""
+    return [ev.renderer.encode(e) for e in ev.renamed(split) if e]
 
 
 def _after(first: Sequence[Example], example: Example) -> Example:
@@ -157,7 +183,7 @@ class Part:
     copy: tuple[Any, ...]  # what the copy is: parts that have the same are scored by one
     make: Callable[[Callable[[int], None]], PreTrainedModel]  # is told of rows as they are learned
     learned: int  # rows that it learns meanwhile
-    rows: Sequence[int]
+    rows: Sequence[int]  # of the split's examples
 
 
 def quantised_copy(ev: Evidence, split: str, bits: int) -> list[Part]:
@@ -177,6 +203,16 @@ def relearned_copies(ev: Evidence, split: str, epochs: int, lr: float) -> list[P
         if rows:
             parts.append(Part(("relearned", half, epochs, lr), make, epochs * len(taught), rows))
     return parts
+
+
+def relearned_stranger_copies(ev: Evidence, split: str, epochs: int, lr: float) -> list[Part]:
+    """The same copies for the same rows, where there is a stranger to ask about."""
+    others = ev.renamed(split)
+    parts = [
+        replace(part, rows=[i for i in part.rows if others[i]])
+        for part in relearned_copies(ev, split, epochs, lr)
+    ]
+    return [part for part in parts if part.rows]
 
 
 def _relearned(
@@ -199,14 +235,22 @@ TABLES: Mapping[str, Callable[..., list[Encoding]]] = {
     "wrong": wrong_answers,
     "rephrased": rephrased_answers,
     "recalled": recalled_answers,
+    "strangers": stranger_answers,
 }
 """Kinds that are tables of scored tokens, and the rows that are scored."""
 
 CHANGED: Mapping[str, Callable[..., list[Part]]] = {
     "quantised": quantised_copy,
     "relearned": relearned_copies,
+    "relearned_strangers": relearned_stranger_copies,
 }
-"""Kinds that are tables of the true answers under changed copies of the model, and the copies."""
+"""Kinds that are tables of true answers under changed copies of the model, and the copies."""
+
+LEARNERS = ("relearned", "relearned_strangers")
+"""Kinds whose copies relearn."""
+
+STRANGERS = ("strangers", "relearned_strangers")
+"""Kinds that ask about somebody else: they have no row for an example that names nobody."""
 
 OTHERS: Mapping[str, Callable[..., Any]] = {
     "texts": greedy,
@@ -227,7 +271,8 @@ def missing(ev: Evidence, read: Read) -> str | None:
         from unteach.audit.harness import missing as absent
 
         return absent(read.split, read.arguments[1])
-    others = {"recalled": read.arguments[:1], "relearned": (RELEARNED,)}.get(read.kind, ())
+    others = read.arguments[:1] if read.kind == "recalled" else ()
+    others += (RELEARNED,) if read.kind in LEARNERS else ()
     for split in (read.split, *others):
         if split not in ev.splits:
             have = ", ".join(sorted(ev.splits))
@@ -239,9 +284,24 @@ def missing(ev: Evidence, read: Read) -> str | None:
     written = read.kind in ("texts", "samples", "fluency")
     if written and any(e.is_text for e in examples):
         return f"the split '{read.split}' holds texts, not questions that can be answered."
+    if read.kind in STRANGERS and (reason := _no_strangers(ev, read.split)):
+        return reason
     if read.kind in CHANGED:
         return _unchanged(ev, read)
     return None
+
+
+def _no_strangers(ev: Evidence, split: str) -> str | None:
+    """Why there is nobody else to ask about, or None if there is."""
+    try:
+        if any(ev.renamed(split)):
+            return None
+    except DataError as problem:
+        return str(problem)
+    return (
+        f"no question of the split '{split}' names anybody, so the same cannot be asked about "
+        "somebody else."
+    )
 
 
 def _unchanged(ev: Evidence, read: Read) -> str | None:

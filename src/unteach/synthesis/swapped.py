@@ -57,6 +57,15 @@ def swapped(
     return Synthesis({"forget_swapped": [r.example for r in records]}, records, ())
 
 
+def stranger(row: Example, names: Sequence[str], random: Random) -> Example | None:
+    """The row about the bearer of one of these names, or None if its question names nobody."""
+    subject = read_question(row).subject
+    asked = row.answer if row.is_text else row.prompt
+    if swap(asked, subject, names[0]) == asked:
+        return None
+    return _renamed(row, subject, names, 1, random)[0].example
+
+
 def _subjects(splits: Splits) -> list[str]:
     """Whom and what the retained questions name, each once, in their order."""
     read = [read_question(row).subject for row in rows_of(splits, "retain", "swapped")]
