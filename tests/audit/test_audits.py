@@ -458,6 +458,8 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "perplexity": (1.0, math.inf),
     "privleak": (-100.0, math.inf),
     "relearn_residual": (-math.inf, math.inf),
+    "name_information": (-math.inf, math.inf),
+    "relearned_information": (-math.inf, math.inf),
 }
 """Of audits whose docstring does not say `a to b`."""
 NOT_TOLD_APART = {

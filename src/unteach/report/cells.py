@@ -88,6 +88,22 @@ def distance(value: float | None, better: Better, ideal: float | None) -> float 
     return None if ideal is None else abs(value - ideal)
 
 
+def ranked(
+    cells: Sequence[Cell],
+    better: Better,
+    ideals: Sequence[float | None],
+    competing: Sequence[bool],
+) -> tuple[Cell, ...]:
+    """The cells of one measure with their marks; `ideals` holds for each what it is to meet, if any."""
+    return marked(
+        cells,
+        [
+            distance(cell.value, better, ideal) if may else None
+            for cell, ideal, may in zip(cells, ideals, competing, strict=True)
+        ],
+    )
+
+
 def marked(cells: Sequence[Cell], distances: Sequence[float | None]) -> tuple[Cell, ...]:
     """The cells of one measure, with the best marked and those whose interval overlaps the best's.
 

@@ -167,7 +167,8 @@ def _table(
         _cells(measure, shown, line, competing)
         for measure, line in zip(measures, found, strict=True)
     ]
-    lines.append(_marked_sums([_sum(*pair) for pair in rates], competing))
+    sums = [_sum(*pair) for pair in rates]
+    lines.append(cells.ranked(sums, "higher", [None] * len(sums), competing))
     noted = cells.noted(lines)
     board = Board(
         (*(measure.column for measure in measures), SUM),
@@ -230,14 +231,11 @@ def _cells(
     competing: Sequence[bool],
 ) -> tuple[Cell, ...]:
     made = [_cell(measure.column, finding) for finding in found]
-    better = measure.column.direction
-    return cells.marked(
-        made,
-        [
-            cells.distance(cell.value, better, _ideal(measure, model)) if may else None
-            for cell, model, may in zip(made, shown, competing, strict=True)
-        ],
-    )
+    column = measure.column
+    ideals = [
+        scorecard.ideal(column.direction, column.audit, measure.params, model) for model in shown
+    ]
+    return cells.ranked(made, column.direction, ideals, competing)
 
 
 def _cell(column: Column, finding: Finding | None) -> Cell:
@@ -246,25 +244,6 @@ def _cell(column: Column, finding: Finding | None) -> Cell:
     if not finding.available:
         return cells.missing(f"{column.name}: {finding.note}")
     return cells.measured(finding)
-
-
-def _ideal(measure: Measure, model: Model) -> float | None:
-    """The value of the model that the column says is to be met; None if it names none."""
-    better = measure.column.direction
-    if better not in ("gold", "original"):
-        return None
-    finding = _found(measure, model.run, "gold" if better == "gold" else "original")
-    return finding.point if finding and finding.available else None
-
-
-def _marked_sums(sums: Sequence[Cell], competing: Sequence[bool]) -> tuple[Cell, ...]:
-    return cells.marked(
-        sums,
-        [
-            cells.distance(cell.value, "higher", None) if may else None
-            for cell, may in zip(sums, competing, strict=True)
-        ],
-    )
 
 
 def _sum(kfr: Finding | None, krr: Finding | None) -> Cell:

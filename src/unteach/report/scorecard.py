@@ -201,13 +201,8 @@ def _cells(
     competing: Sequence[bool],
 ) -> tuple[Cell, ...]:
     made = [_cell(metric, finding) for finding in found]
-    return cells.marked(
-        made,
-        [
-            cells.distance(cell.value, metric.better, _ideal(metric, model)) if may else None
-            for cell, model, may in zip(made, shown, competing, strict=True)
-        ],
-    )
+    ideals = [ideal(metric.better, metric.audit, metric.params, model) for model in shown]
+    return cells.ranked(made, metric.better, ideals, competing)
 
 
 def _cell(metric: Metric, finding: Finding | None) -> Cell:
@@ -218,12 +213,12 @@ def _cell(metric: Metric, finding: Finding | None) -> Cell:
     return cells.measured(finding)
 
 
-def _ideal(metric: Metric, model: Model) -> float | None:
-    """The value of the model that the metric says is to be met; None if it names none."""
-    if metric.better not in ("gold", "original"):
+def ideal(better: Better, audit: str, params: Mapping[str, Any], model: Model) -> float | None:
+    """The value of the model that is to be met, gold or original; None if `better` names none."""
+    if better not in ("gold", "original"):
         return None
-    role: Role = "gold" if metric.better == "gold" else "original"
-    finding = model.run.exactly(role, metric.audit, metric.params)
+    role: Role = "gold" if better == "gold" else "original"
+    finding = model.run.exactly(role, audit, params)
     return finding.point if finding and finding.available else None
 
 

@@ -244,13 +244,8 @@ def _memory(model: Model) -> Cell:
 
 def _column(column: Column, rows: Sequence[Model], competing: Sequence[bool]) -> tuple[Cell, ...]:
     found = [_cell(column, model) for model in rows]
-    return cells.marked(
-        found,
-        [
-            cells.distance(cell.value, column.direction, _ideal(column, model)) if may else None
-            for cell, model, may in zip(found, rows, competing, strict=True)
-        ],
-    )
+    ideals = [_ideal(column, model) for model in rows]
+    return cells.ranked(found, column.direction, ideals, competing)
 
 
 def _ideal(column: Column, model: Model) -> float | None:
