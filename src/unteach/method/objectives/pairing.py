@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 import torch
@@ -10,16 +11,19 @@ from torch import Tensor
 from unteach.model.scores import Scores
 
 
-def partners(x: Scores, other: Scores) -> Tensor:
-    """[B, A] the column of the paired row that stands for each scored token; -1 where none does.
+def matched(mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
+    """Places of the tokens that two answers share, by their ids and in order: (in one, in the other)."""
+    # without autojunk: it would pass over frequent tokens of long answers
+    blocks = SequenceMatcher(None, mine, theirs, False).get_matching_blocks()
+    return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
 
-    Tokens of the two answers are matched by their ids, in order.
-    """
+
+def partners(x: Scores, other: Scores) -> Tensor:
+    """[B, A] the column of the paired row that stands for each scored token; -1 where none does."""
     partner = torch.full(x.mask.shape, -1, dtype=torch.long)
     for row, (mine, theirs) in enumerate(zip(_scored(x), _scored(other), strict=True)):
-        # without autojunk: it would pass over frequent tokens of long answers
-        for at, there, size in SequenceMatcher(None, mine, theirs, False).get_matching_blocks():
-            partner[row, at : at + size] = torch.arange(there, there + size)
+        for at, there in matched(mine, theirs):
+            partner[row, at] = there
     return partner.to(x.mask.device)
 
 
