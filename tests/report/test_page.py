@@ -71,6 +71,23 @@ def test_every_text_of_a_run_is_escaped(tmp_path: Path) -> None:
     assert page.count("&lt;script&gt;") > 15
 
 
+def test_answers_of_a_benchmark_that_measures_on_other_rows_are_shown(tmp_path: Path) -> None:
+    """KnowUnDo asks about `forget_val` and `retain_val`; where there is `forget`, that is shown."""
+
+    def asked(split: str) -> dict[str, str]:
+        return {"split": split, "id": f"{split}-1", "question": f"asked of {split}?", "truth": "t"}
+
+    rows = [finding(model=m, value=0.5) for m in ("original", "unlearned")]
+    splits = "forget_val", "forget_late", "retain", "retain_val"
+    folder = write_run(tmp_path / "run", rows, answers=[asked(split) for split in splits])
+    page = render(build([folder]))
+    assert "asked of forget_val?" in page
+    assert "asked of retain?" in page
+    assert "asked of forget_late?" not in page
+    assert "asked of retain_val?" not in page
+    assert "asked of forget_val?" not in render(build([folder], redact=True))
+
+
 def test_nothing_is_loaded_or_run(runs: list[Path]) -> None:
     page = render(build(runs))
     assert "http://" not in page

@@ -528,17 +528,16 @@ def _group_names(groups: Sequence[str], runs: Sequence[Run], *, redact: bool) ->
 def _questions(runs: Sequence[Run], *, redact: bool) -> Iterator[Question]:
     """Some spread over the forget set by position, those with most left, and some retained."""
     asked = {(a.split, a.id): a for run in reversed(runs) for a in run.answers}
-    forget = [a for a in asked.values() if a.split == "forget"]
-    retain = [a for a in asked.values() if a.split == "retain"]
+    forget, retain = (_side([*asked.values()], side) for side in ("forget", "retain"))
     spread = _spread(forget, SPREAD)
     remaining = {
-        answer.id: value
+        answer: value
         for answer in forget
         if answer not in spread and (value := _remaining(runs, answer)) is not None
     }
-    worst = sorted(remaining, key=lambda i: -remaining[i])[:WORST]
+    worst = sorted(remaining, key=lambda answer: -remaining[answer])[:WORST]
     chosen: list[tuple[Answer, Chosen]] = [(a, "spread over the forget set") for a in spread]
-    chosen += [(asked["forget", i], "most probable after unlearning") for i in worst]
+    chosen += [(a, "most probable after unlearning") for a in worst]
     chosen += [(a, "retain set") for a in _spread(retain, RETAINED)]
     for answer, why in chosen:
         hide = redact and answer.split.startswith("forget")
@@ -550,6 +549,14 @@ def _questions(runs: Sequence[Run], *, redact: bool) -> Iterator[Question]:
             truth=_redacted(answer.truth) if hide else answer.truth,
             replies=tuple(_replies(runs, answer, hide=hide)),
         )
+
+
+def _side(answers: Sequence[Answer], side: str) -> list[Answer]:
+    """The answers of that split; where there are none, of the first made beside it (`forget_val`)."""
+    splits = dict.fromkeys(a.split for a in answers)
+    others = [split for split in splits if split.startswith(f"{side}_")]
+    split = side if side in splits else next(iter(others), side)
+    return [a for a in answers if a.split == split]
 
 
 def _spread(answers: Sequence[Answer], num: int) -> list[Answer]:

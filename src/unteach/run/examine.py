@@ -25,7 +25,8 @@ from unteach.run.folder import RunFolder, json_number, write_text
 from unteach.run.prepare import Prepared
 from unteach.run.progress import Progress
 
-ANSWER_SPLITS = ("forget", "retain")
+ANSWER_SIDES = ("forget", "retain")
+"""Splits of these names, or made beside them as `forget_val`, are shown with their answers."""
 AGAINST = ("original", "gold")
 """Models that every other one is compared with, example by example."""
 
@@ -261,7 +262,8 @@ def _difference_json(ours: Finding, other: Finding) -> dict[str, Any] | None:
 def _answers(evidence: Mapping[str, Evidence], splits: Splits) -> str:
     """Side-by-side answers to the questions that any audit read the answers of."""
     lines = []
-    for split in ANSWER_SPLITS:
+    shown = [s for side in ANSWER_SIDES for s in splits if s == side or s.startswith(f"{side}_")]
+    for split in shown:
         texts = {n: said for n, ev in evidence.items() if (said := ev.answers(split)) is not None}
         for i, example in enumerate(splits.get(split, ()) if texts else ()):
             row = {
