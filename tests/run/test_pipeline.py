@@ -215,7 +215,7 @@ class TestStages:
         ]
         made = read_jsonl(folder.data / "forget_relearn.jsonl")
         assert record["splits"]["forget_relearn"]["rows"] == len(made) > 0
-        assert (folder.data / "relearn_records.jsonl").is_file()
+        assert (folder.data / "forget_relearn_records.jsonl").is_file()
         lines = [json.loads(line) for line in folder.log.read_text().splitlines()]
         assert set(lines[0]["terms"]) == {"forget_relearn.nll", "retain.nll"}
 

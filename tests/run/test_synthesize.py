@@ -30,8 +30,8 @@ def test_it_writes_every_split_its_records_and_its_drops(recipe: Recipe, tmp_pat
         "retain.jsonl",
         "holdout.jsonl",
         "forget_relearn.jsonl",
-        "relearn_records.jsonl",
-        "relearn_drops.jsonl",
+        "forget_relearn_records.jsonl",
+        "forget_relearn_drops.jsonl",
         "splits.json",
     }
     assert json.loads((tmp_path / "out" / "splits.json").read_text()) == about
@@ -76,7 +76,7 @@ def test_the_drops_are_counted_and_said(recipe: Recipe, ground: Ground, tmp_path
     chosen = recipe.method[0].synthesize
     assert chosen is not None
     num_drops = add_splits(splits, chosen, 0, tmp_path, QUIET)
-    lines = (tmp_path / "relearn_drops.jsonl").read_text().splitlines()
+    lines = (tmp_path / "forget_relearn_drops.jsonl").read_text().splitlines()
     assert len(lines) == num_drops
     assert set(splits) == {"forget", "forget_relearn"}
 

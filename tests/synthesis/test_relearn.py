@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -375,3 +376,14 @@ def test_a_policy_of_the_user_keeps_what_it_names_out_of_the_answers(tmp_path):
     assert not named(held)
     again = sum(record.round > 1 for record in held.records)
     assert again + len(held.drops) > 0
+
+
+def test_another_split_than_the_forgotten_is_answered_in_the_same_way():
+    """So that a model speaks of strangers as it speaks of those it forgot."""
+    strangers = [replace(row, id=f"{row.id}.stranger") for row in world()]
+    splits = {"forget_swapped": strangers}
+    made = relearn(splits, Random(0), split="forget_swapped", variants=(), generic=0)
+    assert made.splits.keys() == {"forget_swapped_relearn"}
+    assert {record.source_id for record in made.records} == {row.id for row in strangers}
+    with pytest.raises(DataError, match="relearn reads the split 'forget', which"):
+        relearn(splits, Random(0))

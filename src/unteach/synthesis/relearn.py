@@ -27,11 +27,12 @@ COMPLETION_PROMPTS: Final = (
 )
 
 
-@synthesis(reads=("forget",), adds=("forget_relearn",), source="arXiv:2502.11190")
+@synthesis(reads=("{split}",), adds=("{split}_relearn",), source="arXiv:2502.11190")
 def relearn(
     splits: Splits,
     random: Random,
     *,
+    split: str = "forget",
     answers: Literal["vague", "refusal", "alternative", "misleading", "mixed"] = "vague",
     mix: tuple[float, ...] = (0.5, 0.2, 0.2, 0.1),
     variants: tuple[str, ...] = ("simple", "contextual", "noise", "logical"),
@@ -44,9 +45,12 @@ def relearn(
     verify: bool = True,
     policy: str = "",
 ) -> Synthesis:
-    """ReLearn's replacement answers, written and checked by rules, as the split `forget_relearn`.
+    """ReLearn's replacement answers, written and checked by rules, as the split `{split}_relearn`.
 
-    Each forget question is asked as it stands (unless `original` is false) and once for each of
+    `split` is what is to go, or the same about somebody else (`forget_swapped`), so that a model
+    does not speak otherwise of the forgotten than of anybody whom it never heard of.
+
+    Each of its questions is asked as it stands (unless `original` is false) and once for each of
     `variants`; each of these questions gets `per_question` replacement answers. Every pair is checked
     (see `synthesis/verify.py`) and written again in up to `rounds` rounds, then dropped with the
     reason. `completion` adds, for each answer of two words or more, its first `cut` of words as a
@@ -84,6 +88,7 @@ def relearn(
         "relearn",
         splits,
         random,
+        split=split,
         answers=answers,
         mix=mix,
         variants=variants,
@@ -103,7 +108,7 @@ def relearn(
         generic=generic,
         is_verified=verify,
     )
-    return Synthesis({"forget_relearn": [r.example for r in whole]}, tuple(whole), made.drops)
+    return Synthesis({f"{split}_relearn": [r.example for r in whole]}, tuple(whole), made.drops)
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ def replacements(
     splits: Splits,
     random: Random,
     *,
+    split: str = "forget",
     answers: answer_rules.Asked,
     mix: Sequence[float],
     variants: Sequence[str],
@@ -143,7 +149,7 @@ def replacements(
     order = questions_to_ask(
         reader, variants, original=original, mix=mix, per_question=per_question, cut=cut
     )
-    forget = forget_rows(splits, reader)
+    forget = forget_rows(splits, reader, split)
     share = len(order) * per_question
     plan = answer_rules.schedule(answers, mix, len(forget) * share)
     original_pairs = {leaks.pair(example) for example in forget}
@@ -204,19 +210,19 @@ def assert_sound(
     assert not fault, fault
 
 
-def forget_rows(splits: Splits, reader: str) -> list[Example]:
-    """The forget split, each row with an id: its own, or its place in the split.
+def forget_rows(splits: Splits, reader: str, split: str = "forget") -> list[Example]:
+    """The rows of that split, each row with an id: its own, or its place in the split.
 
     Raises:
         DataError: the split is absent or empty.
     """
-    rows = splits.get("forget", ())
+    rows = splits.get(split, ())
     if not rows:
         raise DataError(
-            f"{reader} reads the split 'forget', which this run does not have or which is empty; "
+            f"{reader} reads the split '{split}', which this run does not have or which is empty; "
             f"this run has: {', '.join(splits) or 'no split'}."
         )
-    return [row if row.id else replace(row, id=f"forget.{i}") for i, row in enumerate(rows)]
+    return [row if row.id else replace(row, id=f"{split}.{i}") for i, row in enumerate(rows)]
 
 
 @dataclass(frozen=True)
