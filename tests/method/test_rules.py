@@ -67,6 +67,7 @@ class Ground:
     memory: dict[str, Tensor] = field(default_factory=dict)
     passes: list[tuple[str, int]] = field(default_factory=list)
     taught: dict[str, Toy] = field(default_factory=dict)
+    num_rows: int = 1
 
     def step(self, rule: Rule, *terms: Toy, number: int = 0, total: int = 10) -> Step:
         """One step of the rule from here; the weights stay, the direction is in `.grad`."""
@@ -84,7 +85,7 @@ class Ground:
             backward=self._backward,
             values=self._values,
             row_values=lambda t: t.rows(self.model.now()).detach(),
-            rows={t.split: len(t.rows(self.model.now())) for t in terms},
+            rows={t.split: self.num_rows for t in terms},
             taught=lambda split: self.taught[split],
         )
         self.values = rule(step)
@@ -439,7 +440,7 @@ def test_relearning_forgets_one_half_where_the_other_has_been_taught_again():
     """
     found = {}
     for number in range(8):
-        ground = Ground(taught={"forget": COMES_BACK})
+        ground = Ground(taught={"forget": COMES_BACK}, num_rows=2)
         before = [p.data_ptr() for p in ground.model.parameters()]
         step = ground.step(relearning(lr=0.5), GOES, R, number=number)
         found[tuple(ground.direction.tolist())] = tuple(ground.values)
@@ -451,7 +452,7 @@ def test_relearning_forgets_one_half_where_the_other_has_been_taught_again():
 
 def test_relearning_takes_several_steps_from_where_it_is():
     """0.5 twice is 1: w0 is 2 or w1 is 3."""
-    ground = Ground(taught={"forget": COMES_BACK})
+    ground = Ground(taught={"forget": COMES_BACK}, num_rows=2)
     ground.step(relearning(lr=0.5, steps=2), GOES)
     assert ground.direction.tolist() in ([4, 0, 0], [0, 6, 0])
     assert len(ground.passes) == 4  # two of the attack, one of forgetting, and none is left

@@ -66,7 +66,9 @@ def unlink(x: Scores, *, level: float = 1.0) -> Tensor:
     known = other.gather(1, partner.clamp(min=0)) + log(level)
     information = torch.where((partner >= 0) & x.mask, x.logp.detach() - known, 0.0)
     pushed = (information > 0) & (information.sum(-1, keepdim=True) > 0)
-    return torch.where(pushed, -log_rest(x), 0.0)
+    loss = torch.where(pushed, -log_rest(x), 0.0)
+    # what is not a number compares as false, and must not pass for nothing to push
+    return torch.where(information.isnan(), information, loss)
 
 
 def log_rest(x: Scores) -> Tensor:
