@@ -230,20 +230,10 @@ def _cells(
     found: Sequence[Finding | None],
     competing: Sequence[bool],
 ) -> tuple[Cell, ...]:
-    made = [_cell(measure.column, finding) for finding in found]
     column = measure.column
-    ideals = [
-        scorecard.ideal(column.direction, column.audit, measure.params, model) for model in shown
-    ]
-    return cells.ranked(made, column.direction, ideals, competing)
-
-
-def _cell(column: Column, finding: Finding | None) -> Cell:
-    if finding is None:
-        return cells.missing("The run did not ask for this column.")
-    if not finding.available:
-        return cells.missing(f"{column.name}: {finding.note}")
-    return cells.measured(finding)
+    metric = scorecard.Metric(column.name, True, column.audit, measure.params, column.direction)
+    unasked = "The run did not ask for this column."
+    return scorecard.compared(metric, shown, found, competing, unasked)
 
 
 def _sum(kfr: Finding | None, krr: Finding | None) -> Cell:

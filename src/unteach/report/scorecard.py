@@ -157,7 +157,7 @@ def _scorecard(
     ]
     competing = competitors(shown)
     lines = [
-        _cells(metric, shown, of, competing) for metric, of in zip(metrics, found, strict=True)
+        compared(metric, shown, of, competing) for metric, of in zip(metrics, found, strict=True)
     ]
     noted = cells.noted(lines)
     rows = tuple(
@@ -194,31 +194,33 @@ def _direction(audit: str, split: object, better: Better, has_gold: bool) -> Bet
     return better
 
 
-def _cells(
+def compared(
     metric: Metric,
     shown: Sequence[Model],
     found: Sequence[Finding | None],
     competing: Sequence[bool],
+    unasked: str = "The run did not ask for this row of the scorecard.",
 ) -> tuple[Cell, ...]:
-    made = [_cell(metric, finding) for finding in found]
-    ideals = [ideal(metric.better, metric.audit, metric.params, model) for model in shown]
+    """One measure of every model, marked; `unasked` is the footnote of a model without a finding."""
+    made = [_cell(metric, finding, unasked) for finding in found]
+    ideals = [_ideal(metric, model) for model in shown]
     return cells.ranked(made, metric.better, ideals, competing)
 
 
-def _cell(metric: Metric, finding: Finding | None) -> Cell:
+def _cell(metric: Metric, finding: Finding | None, unasked: str) -> Cell:
     if finding is None:
-        return cells.missing("The run did not ask for this row of the scorecard.")
+        return cells.missing(unasked)
     if not finding.available:
         return cells.missing(f"{metric.title}: {finding.note}")
     return cells.measured(finding)
 
 
-def ideal(better: Better, audit: str, params: Mapping[str, Any], model: Model) -> float | None:
-    """The value of the model that is to be met, gold or original; None if `better` names none."""
-    if better not in ("gold", "original"):
+def _ideal(metric: Metric, model: Model) -> float | None:
+    """The value of the model that the metric says is to be met; None if it names none."""
+    if metric.better not in ("gold", "original"):
         return None
-    role: Role = "gold" if better == "gold" else "original"
-    finding = model.run.exactly(role, audit, params)
+    role: Role = "gold" if metric.better == "gold" else "original"
+    finding = model.run.exactly(role, metric.audit, metric.params)
     return finding.point if finding and finding.available else None
 
 

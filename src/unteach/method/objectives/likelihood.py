@@ -61,9 +61,9 @@ def unlink(x: Scores, *, level: float = 1.0) -> Tensor:
     A token without a partner, such as the name itself, is not pushed. `level` below 1 goes on until
     the answer is that much less probable than a stranger's, token by token.
     """
-    other = x.of("swapped").logp.detach()
-    partner = partners(x, x.of("swapped"))
-    known = other.gather(1, partner.clamp(min=0)) + log(level)
+    other = x.of("swapped")
+    partner = partners(x, other)
+    known = other.logp.detach().gather(1, partner.clamp(min=0)) + log(level)
     information = torch.where((partner >= 0) & x.mask, x.logp.detach() - known, 0.0)
     pushed = (information > 0) & (information.sum(-1, keepdim=True) > 0)
     loss = torch.where(pushed, -log_rest(x), 0.0)
