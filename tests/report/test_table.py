@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.conftest import SCRIPT, finding, unclosed, write_run
-from unteach.report.cells import Format
+from unteach.report.cells import Format, markdown_line
 from unteach.report.read import Run, read, read_all
 from unteach.report.table import board, labels, models, table
 
@@ -102,6 +102,10 @@ def test_csv_is_numbers_and_intervals(runs: list[Path]) -> None:
     assert float(rows[2]["probability_forget"]) == 0.42
     assert float(rows[2]["probability_forget_low"]) < 0.42
     assert rows[0]["seconds"] == "n/a"
+
+
+def test_markdown_says_quotes_as_they_are_and_no_tag() -> None:
+    assert markdown_line(["ReLearn's <b>", '"a|b"']) == '| ReLearn\'s &lt;b&gt; | "a\\|b" |'
 
 
 def test_markdown_rows_have_equal_numbers_of_cells(runs: list[Path]) -> None:

@@ -5,11 +5,12 @@ The leaderboard (`table.py`) and the scorecard (`scorecard.py`) are made of thes
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from unteach.report import numbers
 from unteach.report.read import Finding
@@ -171,9 +172,14 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
+def in_markdown(text: str) -> str:
+    """Text for Markdown, which would read a tag as one; quotes stay as they are."""
+    return html.escape(text, quote=False)
+
+
 def markdown_line(texts: Sequence[str]) -> str:
     """One line of a Markdown table."""
-    safe = [str(escape(text)).replace("|", "\\|").replace("\n", " ") for text in texts]
+    safe = [in_markdown(text).replace("|", "\\|").replace("\n", " ") for text in texts]
     return f"| {' | '.join(safe)} |"
 
 

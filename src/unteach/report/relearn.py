@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from markupsafe import escape
-
 from unteach.report import cells, numbers, scorecard, table
 from unteach.report.cells import Cell, Format
 from unteach.report.read import Finding, Role, Run, resolved
@@ -301,7 +299,7 @@ def _written(one: Table, format: Format) -> str:
         return shown + cells.html_notes(f"{table.LEGEND} {one.note}", one.board.footnotes)
     body = table.written(one.board, format)
     if format == "markdown":
-        return f"**{escape(one.caption)}**\n\n{body}\n{escape(one.note)}\n"
+        return f"**{cells.in_markdown(one.caption)}**\n\n{body}\n{cells.in_markdown(one.note)}\n"
     if format == "latex":
         head = rf"\par\textbf{{{cells.latex(one.caption)}}}\par\smallskip"
         return f"{head}\n{body}\\par {cells.latex(one.note)}\n"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from unteach import registry
 from unteach.report import cells, numbers
@@ -266,7 +266,7 @@ def _markdown(cards: Sequence[Scorecard]) -> str:
 
 def _markdown_card(card: Scorecard) -> str:
     empty = [""] * len(card.models)
-    lines = [f"**{escape(_heading(card))}**", ""]
+    lines = [f"**{cells.in_markdown(_heading(card))}**", ""]
     lines.append(cells.markdown_line(["Metric", *(model.label for model in card.models)]))
     lines.append(f"|---|{'---:|' * len(card.models)}")
     for name, rows in _blocks(card):
@@ -274,7 +274,7 @@ def _markdown_card(card: Scorecard) -> str:
         lines += [
             cells.markdown_line([_title(row.metric), *map(cells.plain, row.cells)]) for row in rows
         ]
-    notes = [f"\n{escape(note)}" for note in cells.plain_notes(card.footnotes)]
+    notes = [f"\n{cells.in_markdown(note)}" for note in cells.plain_notes(card.footnotes)]
     return "\n".join([*lines, "", LEGEND, *notes, ""])
 
 

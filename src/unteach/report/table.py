@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
 from typing import Literal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from unteach import registry
 from unteach.report import cells, numbers
@@ -267,7 +267,7 @@ def _markdown(board: Board) -> str:
     lines += [
         cells.markdown_line([row.model.label, *map(cells.plain, row.cells)]) for row in board.rows
     ]
-    notes = [f"\n{escape(note)}" for note in cells.plain_notes(board.footnotes)]
+    notes = [f"\n{cells.in_markdown(note)}" for note in cells.plain_notes(board.footnotes)]
     return "\n".join([*lines, "", LEGEND, *notes, ""])
 
 
