@@ -30,6 +30,8 @@ REQUIRED: Any = inspect.Parameter.empty
 ROOMS: Mapping[str, str] = {
     "benchmark": "data",
     "synthesis": "synthesis",
+    "reward": "synthesis/reveal",
+    "bandit": "synthesis/reveal",
     "objective": "method/objectives",
     "weighting": "method/weightings",
     "selection": "method/selection",
@@ -171,11 +173,14 @@ def synthesis(
     adds: Iterable[str],
     source: str = "",
     writes: bool = False,
+    choices: Iterable[str] = (),
     experimental: bool = False,
 ) -> Callable[[F], F]:
     """Register `(Splits, Random, *, ...) -> Synthesis`, which adds splits and edits none.
 
     With `writes` it takes a third argument, a `Writer`: the model itself writes text for it.
+    `choices` are kinds of registered functions: the parameter of that name names one of the kind,
+    alone or with its own parameters.
     """
     return _register(
         "synthesis",
@@ -184,9 +189,20 @@ def synthesis(
             "adds": adds,
             "source": source,
             "writes": writes,
+            "choices": choices,
             "experimental": experimental,
         },
     )
+
+
+def reward(*, source: str = "", experimental: bool = False) -> Callable[[F], F]:
+    """Register `(Said, *, ...) -> list[Worth]`: what each text that a model said is worth revealing."""
+    return _register("reward", {"source": source, "experimental": experimental})
+
+
+def bandit(*, source: str = "", experimental: bool = False) -> Callable[[F], F]:
+    """Register `(width, seed, *, ...) -> Bandit`, a maker of who picks the next instructions."""
+    return _register("bandit", {"source": source, "experimental": experimental})
 
 
 def selection(
@@ -217,7 +233,9 @@ def edit(
 ) -> Callable[[F], F]:
     """Register `(Probe, *, ...) -> None`, which changes the weights in place without training.
 
-    `reads` names the splits that it looks at through the probe.
+    `reads` names the splits that it looks at through the probe. It may return numbers that it found,
+    by name, for the log. By its parameters `of` it reads whole models that earlier stages trained
+    into these names; by `subtract` and `add` their adapters.
     """
     return _register("edit", {"source": source, "reads": reads, "experimental": experimental})
 
@@ -255,11 +273,13 @@ def audit(
     version: int,
     source: str = "",
     percent: bool = False,
+    choices: Iterable[str] = (),
 ) -> Callable[[F], F]:
     """Register `(Evidence, *, ...) -> Finding`, one number about one model.
 
     `reads` names evidence as `split.tokens`, `split.wrong` or `split.texts`; `{split}` in it is
     filled from the parameter of that name. `better` says where a good model's value lies.
+    `choices` are kinds of registered functions, as in `synthesis`.
     """
     return _register(
         "audit",
@@ -270,6 +290,7 @@ def audit(
             "version": version,
             "source": source,
             "percent": percent,
+            "choices": choices,
         },
     )
 
@@ -332,9 +353,22 @@ def check(kind: str, name: str, params: Mapping[str, Any], where: str = "") -> d
         f"{prefix}{name} needs the parameter '{p.name}'. {name} takes {entry.signature()}."
         for p in missing
     ]
+    for choice_of in entry.facts.get("choices", ()):
+        if choice_of in checked:
+            try:
+                check(choice_of, *choice(checked[choice_of]), f"{prefix}{name}.{choice_of}")
+            except RecipeError as error:
+                problems += error.problems
     if problems:
         raise RecipeError(problems)
     return checked
+
+
+def choice(given: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """(name, parameters) of a function that a parameter names: `npo`, or `{name: npo, beta: 0.1}`."""
+    if isinstance(given, str):
+        return given, {}
+    return str(given.get("name", "")), {k: v for k, v in given.items() if k != "name"}
 
 
 def reads(entry: Entry, params: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Data without data: a model is asked until it says what it holds."""
