@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from unteach.data.examples import Example, Splits
     from unteach.data.render import Encoding
+    from unteach.model.adapters import Factors
     from unteach.model.load import Loaded
     from unteach.model.probe import Probe
     from unteach.model.scores import Scores
@@ -96,7 +97,27 @@ def probe(
     from unteach.model.probe import Probe
 
     renderer = Renderer(tokenizer or byte_tokenizer())
-    return Probe(model, splits, renderer, torch.Generator().manual_seed(0), weights.__getitem__)
+    generator = torch.Generator().manual_seed(0)
+    drawn = factors(model)
+    return Probe(model, splits, renderer, generator, weights.__getitem__, lambda name: drawn)
+
+
+def factors(model: PreTrainedModel, rank: int = 2, seed: int = 7) -> Mapping[str, Factors]:
+    """An adapter of all matrices drawn at random, as another stage may have trained."""
+    import torch
+
+    from unteach.model.adapters import Factors
+    from unteach.model.blocks import matrices
+
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: Factors(
+            torch.randn(rank, p.shape[1], generator=generator),
+            torch.randn(p.shape[0], rank, generator=generator) / 10,
+            2.0,
+        )
+        for name, p in matrices(model)
+    }
 
 
 def encoded(loaded: Loaded, examples: Sequence[Example]) -> list[Encoding]:

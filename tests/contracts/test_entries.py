@@ -80,6 +80,7 @@ def test_a_selection_leaves_something_to_move_and_the_scores_as_they_are(
 
 SELECTED: dict[str, dict[str, Any]] = {
     "layers": {"pattern": "down_proj"},
+    "lora_apart": {"apart_from": ("kept",)},
     "memflex": {"cosine": 1.0, "magnitude": 0.0},
 }
 """Parameters that suit a random model of two blocks, where the defaults do not."""

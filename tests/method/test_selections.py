@@ -24,7 +24,7 @@ from unteach.method.selection.layers import layers
 from unteach.method.selection.lora import lora, memflex
 from unteach.method.selection.masks import top_share
 from unteach.method.selection.neurons import _attributions, neurons
-from unteach.method.selection.orthogonal import orthogonal_lora
+from unteach.method.selection.orthogonal import lora_apart, orthogonal_lora, overlap
 from unteach.method.selection.saliency import saliency_rows, salun
 from unteach.method.selection.whole import whole
 from unteach.model.blocks import blocks, inputs_of, matrices, mlp_out
@@ -57,6 +57,7 @@ def trained(start: Loaded, selected: Selected) -> dict[str, Tensor]:
         optimizer=partial(adamw, lr=0.01, weight_decay=0.1),
         rule=weighted_sum(),
         masks=selected.masks,
+        penalty=selected.penalty,
     )
     train(selected.model, plan)
     return weights_of(selected.model)
@@ -71,6 +72,7 @@ CHOICES: list[tuple[str, dict[str, Any]]] = [
     ("memflex", {"rank": 2, "cosine": 0.9, "magnitude": 0.0}),
     ("fisher_lora", {"rank": 2}),
     ("orthogonal_lora", {"rank": 2}),
+    ("lora_apart", {"rank": 2, "apart_from": ("kept",)}),
 ]
 
 
@@ -302,6 +304,38 @@ def test_an_orthogonal_adapter_reads_what_earlier_ones_do_not(tiny_folder, tmp_p
         elif ".lora_B." in name:
             assert p.any()
     assert checked == 2 * 14
+
+
+def test_the_overlap_of_two_adapters_by_hand():
+    """A = [[1, 0], [0, 2]], A' = [[3, 4]]: A A'^T = [3, 8], so 9 + 64 = 73."""
+    a, other = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 4.0]])
+    assert overlap(a, other).item() == 73
+
+
+def test_an_adapter_apart_from_another_turns_away_from_it(tiny_folder):
+    """The penalty alone: after training under it, the overlap is less than without it."""
+
+    def left(weight: float) -> float:
+        start = loaded(tiny_folder)
+        seen = looked(start)
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            selected = lora_apart(seen, apart_from=("kept",), weight=weight)
+        assert (selected.penalty is None) == (weight == 0)
+        trained(start, selected)
+        other = seen.adapter("kept")
+        return sum(
+            float(overlap(p.detach(), other[name.partition(".lora_A.")[0][17:] + ".weight"].down))
+            for name, p in selected.model.named_parameters()
+            if ".lora_A." in name
+        )
+
+    assert left(1.0) < 0.8 * left(0.0)
+
+
+def test_an_adapter_is_apart_from_something(tiny_folder):
+    with pytest.raises(RecipeError, match="name at least one"):
+        lora_apart(looked(loaded(tiny_folder)), apart_from=())
 
 
 def test_an_orthogonal_adapter_needs_room(tiny_folder, tmp_path: Path):

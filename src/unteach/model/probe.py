@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from unteach.data.batches import by_length, collate
 from unteach.data.examples import Example, Splits
 from unteach.data.render import Encoding, Renderer, encode_all
+from unteach.errors import ModelError
+from unteach.model.adapters import Factors
 from unteach.model.blocks import inputs_of, reading
 from unteach.model.scores import score, scored_positions
 
@@ -20,16 +22,29 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+def no_adapter(name: str) -> Mapping[str, Factors]:
+    """Where no stage trained any.
+
+    Raises:
+        ModelError: always.
+    """
+    raise ModelError(
+        f"no stage before this one trained '{name}' as an adapter. Give its stage select: lora."
+    )
+
+
 @dataclass(frozen=True)
 class Selected:
     """The model whose marked weights may move.
 
     `masks` narrows that within a parameter, by its name: only where the mask is true. Everything else
-    stays bit for bit, whatever the optimiser does.
+    stays bit for bit, whatever the optimiser does. `penalty` is a loss of the weights alone, which
+    each step adds to that of its rows.
     """
 
     model: PreTrainedModel
     masks: Mapping[str, Tensor] = field(default_factory=dict)
+    penalty: Callable[[], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,8 +52,9 @@ class Probe:
     """A model at the start of a stage, the data, and the weights that earlier stages kept.
 
     `weights` gives the parameters by name of `original` (the model this run began with) and of
-    each model that an earlier stage trained `into` a name. Nothing here changes the model, and
-    `.grad` and `requires_grad` are left as they were.
+    each model that an earlier stage trained `into` a name; `adapter` the factors of one that was
+    trained as an adapter. Nothing here changes the model, and `.grad` and `requires_grad` are left
+    as they were.
     """
 
     model: PreTrainedModel
@@ -46,6 +62,7 @@ class Probe:
     renderer: Renderer
     generator: torch.Generator
     weights: Callable[[str], Mapping[str, Tensor]]
+    adapter: Callable[[str], Mapping[str, Factors]] = no_adapter
     batch: int = 8
 
     def rows(self, split: str) -> list[Encoding]:

@@ -47,6 +47,7 @@ class Plan:
     rule: Rule
     others: Mapping[str, Reference] = field(default_factory=dict)
     masks: Mapping[str, Tensor] = field(default_factory=dict)
+    penalty: Callable[[], Tensor] | None = None
     schedule: str = "constant"
     warmup: float = 0.0
     max_grad_norm: float | None = 1.0
@@ -156,6 +157,10 @@ def train(
                     taught=_taught,
                 )
                 losses = plan.rule(now_at)
+                if plan.penalty:  # the same on every process, so it is not summed over them
+                    penalty = plan.penalty()
+                    penalty.backward()
+                    now_at.notes["penalty"] = penalty.item()
                 passes.narrow()
                 norm = _clip(parameters, plan.max_grad_norm)
                 _require_finite(step + 1, plan.terms, losses, norm)
