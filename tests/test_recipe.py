@@ -138,7 +138,7 @@ def test_a_stage_is_one_verb_and_one_length():
         "r.yaml: method[0].train: give either epochs or steps."
     ]
     assert problems("method.0.synthesize=relearn") == [
-        "r.yaml: method[0]: a stage is one of 'synthesize', 'train' or 'edit'."
+        "r.yaml: method[0]: a stage is one of 'synthesize', 'train', 'edit' or 'repeat'."
     ]
 
 

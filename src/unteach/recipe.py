@@ -287,22 +287,47 @@ class Train(_Part):
         return self
 
 
+class Repeat(_Part):
+    """Stages that are gone through again, each time on the model that the round before left.
+
+    After a round the mean answer probability of `watch` is looked at: if it is below the share
+    `keep` of what it was before the first, that round is undone and is the last. `dry` ends the
+    rounds too, once what the model revealed in one is worth no more than this share of what it was
+    in the first. Files of a round are under its number, and its adapters are kept.
+    """
+
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    rounds: int = Field(default=3, ge=1)
+    watch: str = "retain"
+    keep: float = Field(default=0.9, ge=0, le=1)
+    dry: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _is_flat(self) -> Self:
+        if any(stage.repeat for stage in self.stages):
+            raise ValueError("a repeat holds no other one. Put its stages here")
+        return self
+
+
 class Stage(_Part):
-    """One step of a method: `synthesize: {...}`, `train: {...}` or `edit: {...}`."""
+    """One step of a method: `synthesize: {...}`, `train: {...}`, `edit: {...}`, or a `repeat` of them."""
 
     synthesize: Synthesis | None = None
     train: Train | None = None
     edit: Edit | None = None
+    repeat: Repeat | None = None
 
     @model_validator(mode="after")
     def _one_verb(self) -> Self:
-        if sum(verb is not None for verb in (self.synthesize, self.train, self.edit)) != 1:
-            raise ValueError("a stage is one of 'synthesize', 'train' or 'edit'")
+        verbs = (self.synthesize, self.train, self.edit, self.repeat)
+        if sum(verb is not None for verb in verbs) != 1:
+            raise ValueError("a stage is one of 'synthesize', 'train', 'edit' or 'repeat'")
         return self
 
     @property
     def verb(self) -> str:
-        return "train" if self.train else "edit" if self.edit else "synthesize"
+        """Which of the four it is."""
+        return next(v for v in ("train", "edit", "synthesize", "repeat") if getattr(self, v))
 
 
 class Data(BaseModel):
@@ -358,19 +383,21 @@ class Recipe(_Part):
         return value
 
     @model_validator(mode="after")
-    def _models_are_trained_before_they_are_read(self) -> Self:
+    def _stages_fit_together(self) -> Self:
+        if sum(stage.repeat is not None for stage in self.method) > 1:
+            raise ValueError("a method has one repeat at most. Put the stages of both into one")
         known = {"original"}
-        for i, stage in enumerate(self.method):
-            for place, name in _models_read(stage):
+        for at, stage in stages(self.method):
+            for place, name in (*models_read(stage), *_adapters_read(stage)):
                 if name not in known:
                     raise ValueError(
-                        f"method[{i}].{place} reads a model '{name}', and no stage before it trains "
+                        f"{at}.{place} reads a model '{name}', and no stage before it trains "
                         f"one. Add a stage train: {{into: {name}, ...}} before it"
                     )
             if stage.train and stage.train.into:
                 if stage.train.into in known | {"ref"}:
                     raise ValueError(
-                        f"method[{i}].train.into: there is a model '{stage.train.into}' already. "
+                        f"{at}.train.into: there is a model '{stage.train.into}' already. "
                         "Use another name"
                     )
                 known.add(stage.train.into)
@@ -387,17 +414,38 @@ class Recipe(_Part):
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _models_read(stage: Stage) -> Iterator[tuple[str, str]]:
-    """(place, name) of every model by name that a stage reads beside the trained one."""
+def stages(method: Sequence[Stage], at: str = "method") -> Iterator[tuple[str, Stage]]:
+    """(place, stage) of every stage that does something, those of a repeat once."""
+    for i, stage in enumerate(method):
+        if stage.repeat:
+            yield from stages(stage.repeat.stages, f"{at}[{i}].repeat.stages")
+        else:
+            yield f"{at}[{i}]", stage
+
+
+def models_read(stage: Stage) -> Iterator[tuple[str, str]]:
+    """(place, name) of every model by name that a stage reads whole, beside the trained one."""
     for j, term in enumerate(stage.train.terms if stage.train else ()):
         entry = registry.find("objective", term.objective.name)
         for need in entry.facts["needs"]:
             head = need.partition(".")[0]
             if head not in {"logp", "logits", "hidden", "ref", *term.pairs}:
                 yield f"train.terms[{j}]", head
-    of = stage.edit.params.get("of", ()) if stage.edit else ()
-    for name in [of] if isinstance(of, str) else of:
-        yield "edit.of", name
+    yield from _named(stage, ("of",))
+
+
+def _adapters_read(stage: Stage) -> Iterator[tuple[str, str]]:
+    """(place, name) of every model by name of which a stage reads the adapter alone."""
+    yield from _named(stage, ("subtract", "add", "apart_from"))
+
+
+def _named(stage: Stage, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+    select = stage.train.select if stage.train else None
+    for place, choice in (("edit", stage.edit), ("train.select", select)):
+        for key in keys:
+            named = choice.params.get(key) if choice else None
+            for name in [named] if isinstance(named, str) else named or ():
+                yield f"{place}.{key}", name
 
 
 def with_demo(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -598,6 +646,8 @@ def _owner(loc: tuple[int | str, ...]) -> list[str]:
         "stop": Stop,
         "train": Train,
         "method": Stage,
+        "repeat": Repeat,
+        "stages": Stage,
     }
     names = [part for part in loc[:-1] if isinstance(part, str) and part in parts]
     owner: type[BaseModel] = parts[names[-1]] if names else Recipe

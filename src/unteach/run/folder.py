@@ -41,6 +41,14 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def adapters(self) -> Path:
+        return self.path / "adapters"
+
+    @property
+    def rounds(self) -> Path:
+        return self.path / "rounds.json"
+
+    @property
     def evidence(self) -> Path:
         return self.path / "evidence"
 
@@ -135,9 +143,10 @@ def _remove_run(folder: RunFolder) -> None:
         raise OutputError(
             f"{folder.path}: the folder holds files that are not a run; not overwritten."
         )
-    for name in ("data", "model", "evidence", "state", "model.unfinished"):
+    for name in ("data", "model", "adapters", "evidence", "state", "model.unfinished"):
         shutil.rmtree(folder.path / name, ignore_errors=True)
-    for name in ("recipe.yaml", "run.json", "log.jsonl", "findings.json", "report.html"):
+    files = ("recipe.yaml", "run.json", "log.jsonl", "rounds.json", "findings.json", "report.html")
+    for name in files:
         (folder.path / name).unlink(missing_ok=True)
 
 

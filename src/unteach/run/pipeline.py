@@ -18,13 +18,13 @@ from unteach.data.examples import Splits, digest
 from unteach.errors import OutputError, RecipeError
 from unteach.model import fingerprint
 from unteach.model.load import Loaded, ModelPlace, load, locate, save
-from unteach.recipe import Recipe
-from unteach.run import teach
+from unteach.recipe import Recipe, Stage, stages
+from unteach.run import rounds, teach
 from unteach.run.examine import Audited, examine, value
 from unteach.run.folder import RunFolder, forget_peak_memory, open_run, peak_memory, require_space
 from unteach.run.prepare import Prepared, prepare, require_same_tokens
 from unteach.run.progress import Progress
-from unteach.run.synthesize import add_splits, write_splits, writer
+from unteach.run.synthesize import ModelWriter, add_splits, write_splits
 from unteach.run.unlearn import Unlearning, edit_stage, train_stage
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "numpy")
@@ -170,6 +170,8 @@ def _unlearn(
         for stage in recipe.method:
             if stage.synthesize:  # the same again; what a model wrote is read from its file
                 add_splits(splits, stage.synthesize, recipe.seed, folder.data, progress)
+            elif stage.repeat:
+                splits.update(rounds.last_splits(folder))
         folder.write_record(splits=write_splits(folder.data, splits))
         return place, splits, {}
     loaded = load(original, ready.options)
@@ -179,21 +181,28 @@ def _unlearn(
     splits = {name: list(rows) for name, rows in ready.splits.items()}
     state = Unlearning(ready, folder, progress, loaded, original, gold, splits)
     last = max((i for i, stage in enumerate(recipe.method) if not stage.synthesize), default=-1)
-    for i, stage in enumerate(recipe.method):
-        at = f"method[{i}].{stage.verb}"
+
+    def do(stage: Stage, at: str, more_follow: bool) -> None:
         with clock(at):
             if stage.synthesize:
-                write = writer(state.loaded, ready.renderer)
+                key = fingerprint.of_weights(state.loaded.model)
+                write = ModelWriter(state.loaded, ready.renderer, folder.state / "replies", key)
                 drops = add_splits(
-                    state.splits, stage.synthesize, recipe.seed, folder.data, progress, write
+                    state.splits, stage.synthesize, recipe.seed, state.data, progress, write
                 )
                 folder.write_record(splits=write_splits(folder.data, state.splits))
                 clock.note(at, drops=drops)
             elif stage.train:
-                steps = train_stage(state, stage.train, at, more_follow=i < last)
-                clock.note(at, steps=steps)
+                clock.note(at, steps=train_stage(state, stage.train, at, more_follow))
             elif stage.edit:
-                edit_stage(state, stage.edit, at)
+                clock.note(at, found=edit_stage(state, stage.edit, at))
+
+    for i, stage in enumerate(recipe.method):
+        at = f"method[{i}].{stage.verb}"
+        if stage.repeat:
+            rounds.repeat(state, stage.repeat, at, do)
+        else:
+            do(stage, at, i < last)
     key = fingerprint.of_weights(state.loaded.model)
     adapter = hasattr(state.loaded.model, "peft_config")
     if recipe.save_model:
@@ -273,7 +282,7 @@ def _require_gold(recipe: Recipe) -> None:
     """Refuse a recipe that reads a gold model which it does not have."""
     if recipe.gold or recipe.teach:
         return
-    for i, stage in enumerate(recipe.method):
+    for at, stage in stages(recipe.method):
         terms = stage.train.terms if stage.train else ()
         levels = [(t.down_to, f"terms[{j}].down_to") for j, t in enumerate(terms)]
         if stage.train and stage.train.stop:
@@ -281,7 +290,7 @@ def _require_gold(recipe: Recipe) -> None:
         for level, place in levels:
             if level == "gold":
                 raise RecipeError(
-                    f"method[{i}].train.{place}: 'gold' asks for a gold model, and the recipe has "
+                    f"{at}.train.{place}: 'gold' asks for a gold model, and the recipe has "
                     "none. Give gold: a model retrained without the forget split, or use a "
                     "number or a split that was never taught."
                 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from unteach import registry
 from unteach.data import checks, sources
 from unteach.data.examples import Example
-from unteach.recipe import Choice, Recipe, Stage, Train
+from unteach.recipe import Choice, Recipe, Stage, Train, stages
 
 
 def check_data(recipe: Recipe, root: Path) -> tuple[dict[str, list[Example]], tuple[str, ...]]:
@@ -29,13 +29,15 @@ def readers(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "retain", "teach"
         yield "forget", "teach"
         yield from ((name, "teach.also") for name in recipe.teach.also)
-    for i, stage in enumerate(recipe.method):
-        at = f"method[{i}].{stage.verb}"
-        for split in _of_stage(stage, at):
+    for place, stage in stages(recipe.method):
+        for split in _of_stage(stage, f"{place}.{stage.verb}"):
             if split.name not in made:
                 yield split.name, split.reader
         if stage.synthesize:
             made.update(registry.adds(*_chosen("synthesis", stage.synthesize)))
+    for i, stage in enumerate(recipe.method):
+        if stage.repeat and stage.repeat.watch not in made:
+            yield stage.repeat.watch, f"method[{i}].repeat.watch"
     if not recipe.method and recipe.data.benchmark is None:
         yield "forget", "the audits"
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from unteach import registry
 from unteach.data.examples import Example, digest, read_jsonl, write_jsonl
 from unteach.errors import RecipeError
-from unteach.recipe import Choice, Recipe
+from unteach.recipe import Choice, Recipe, stages
 from unteach.run.folder import require_new, whole_disk, write_text
 from unteach.run.progress import Progress
 from unteach.run.readers import check_data
-from unteach.synthesis.records import Writer
+from unteach.synthesis.records import Subject
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from unteach.data.render import Renderer
     from unteach.model.load import Loaded
 
@@ -29,7 +35,7 @@ def add_splits(
     seed: int,
     folder: Path,
     progress: Progress,
-    write: Writer | None = None,
+    write: Subject | None = None,
 ) -> int:
     """Add what one synthesis makes to `splits`; every record and every drop is kept in a file.
 
@@ -51,14 +57,17 @@ def add_splits(
         if all(path.exists() for path in [*files, drops]):
             splits.update({path.stem: read_jsonl(path) for path in files})
             return len(drops.read_text("utf-8").splitlines())
-        made = entry.load()(splits, random.Random(seed), write or _nobody(choice), **params)
+        made = entry.load()(splits, random.Random(seed), write or _Nobody(choice), **params)
     else:
         made = entry.load()(splits, random.Random(seed), **params)
     splits.update({name: list(examples) for name, examples in made.splits.items()})
-    records = kept.with_name(f"{kept.name}_records.jsonl")
-    for path, things in ((records, made.records), (drops, made.drops)):
-        text = "".join(json.dumps(asdict(thing), ensure_ascii=False) + "\n" for thing in things)
-        write_text(path, text)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, examples in made.splits.items():
+        write_jsonl(folder / f"{name}.jsonl", examples)
+    if made.trace:
+        write_text(kept.with_name(f"{kept.name}_trace.jsonl"), _lines(made.trace))
+    write_text(kept.with_name(f"{kept.name}_records.jsonl"), _lines(map(asdict, made.records)))
+    write_text(drops, _lines(map(asdict, made.drops)))  # the last: it says that all are there
     counts = ", ".join(f"{len(rows)} rows in {name}" for name, rows in made.splits.items())
     progress.say(f"{choice.name}: {counts}, {len(made.drops)} dropped")
     if made.note:
@@ -66,22 +75,40 @@ def add_splits(
     return len(made.drops)
 
 
-def _nobody(choice: Choice) -> Writer:
+def _lines(rows: Iterable[Mapping[str, object]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+@dataclass(frozen=True)
+class _Nobody:
     """Where no model is at hand; some syntheses call their writer only if asked to."""
 
-    def refuse(examples: Sequence[Example], **how: object) -> list[str]:
+    choice: Choice
+
+    def __call__(self, examples: Sequence[Example], **how: object) -> list[str]:
         raise RecipeError(
-            f"{choice.name} has the model itself write text, which only a run can do: "
+            f"{self.choice.name} has the model itself write text, which only a run can do: "
             "unteach run writes its rows to the run folder's data/."
         )
 
-    return refuse
+    def embed(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        raise AssertionError(self(examples))
+
+    def count(self, examples: Sequence[Example], replies: Sequence[str]) -> list[int]:
+        raise AssertionError(self(examples))
 
 
-def writer(loaded: Loaded, renderer: Renderer) -> Writer:
-    """A loaded model that answers prompts."""
+@dataclass(frozen=True)
+class ModelWriter:
+    """A loaded model that answers prompts; its replies are kept, so that a stopped run repeats none."""
 
-    def write(
+    loaded: Loaded
+    renderer: Renderer
+    replies: Path | None = None
+    key: str = ""
+
+    def __call__(
+        self,
         examples: Sequence[Example],
         *,
         max_tokens: int = 64,
@@ -92,16 +119,56 @@ def writer(loaded: Loaded, renderer: Renderer) -> Writer:
 
         from unteach.model.generate import continue_texts
 
-        return continue_texts(
-            loaded.model,
-            loaded.tokenizer,
-            [renderer.prompt_ids(example) for example in examples],
+        prompts = [tuple(self.renderer.prompt_ids(example)) for example in examples]
+        places = list(self._places(prompts, max_tokens, temperature, seed))
+        # a drawn text goes by how many times its prompt came before, so all of a prompt's are written
+        absent = {p for p, place in zip(prompts, places, strict=True) if not _is_kept(place)}
+        asked = [i for i, prompt in enumerate(prompts) if prompt in absent]
+        written = continue_texts(
+            self.loaded.model,
+            self.loaded.tokenizer,
+            [prompts[i] for i in asked],
             max_tokens,
             temperature=temperature,
             generator=torch.Generator().manual_seed(seed),
         )
+        found = dict(zip(asked, written, strict=True))
+        for i, text in found.items():
+            if place := places[i]:
+                write_text(place, text)
+        return [found[i] if i in found else _read(place) for i, place in enumerate(places)]
 
-    return write
+    def embed(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        from unteach.model.states import mean_states
+
+        prompts = [self.renderer.prompt_ids(example) for example in examples]
+        found = mean_states(self.loaded.model, prompts)
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    def count(self, examples: Sequence[Example], replies: Sequence[str]) -> list[int]:
+        written = self.loaded.tokenizer(list(replies), add_special_tokens=False)["input_ids"]
+        return [
+            len(self.renderer.prompt_ids(example)) + len(ids)
+            for example, ids in zip(examples, written, strict=True)
+        ]
+
+    def _places(self, prompts: Sequence[tuple[int, ...]], *how: float) -> Iterator[Path | None]:
+        """The file of each reply, by all that decides it; None where none is kept."""
+        before: Counter[tuple[int, ...]] = Counter()
+        for prompt in prompts:
+            asked = json.dumps([self.key, prompt, before[prompt], how])
+            before[prompt] += 1
+            name = hashlib.sha256(asked.encode()).hexdigest()[:24]
+            yield self.replies / f"{name}.txt" if self.replies else None
+
+
+def _is_kept(place: Path | None) -> bool:
+    return place is not None and place.exists()
+
+
+def _read(place: Path | None) -> str:
+    assert place is not None, "what was not written now was kept"
+    return place.read_text("utf-8")
 
 
 def write_splits(folder: Path, splits: dict[str, list[Example]] | Any) -> dict[str, dict[str, Any]]:
@@ -126,12 +193,12 @@ def write_synthesis(
         OutputError: `out` holds something and `overwrite` is false.
     """
     require_new(out, overwrite)
-    stages = [stage.synthesize for stage in recipe.method if stage.synthesize]
-    if not stages:
+    made = [stage.synthesize for _, stage in stages(recipe.method) if stage.synthesize]
+    if not made:
         raise RecipeError("the recipe has no 'synthesize:' stage, so there is nothing to write.")
     splits, _ = check_data(recipe, root)
     with whole_disk(out):
-        for choice in stages:
+        for choice in made:
             add_splits(splits, choice, recipe.seed, out, progress)
         return write_splits(out, splits)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,8 +18,9 @@ from unteach import registry
 from unteach.data.examples import Example
 from unteach.data.render import Encoding, encode_all
 from unteach.errors import DataError, DivergedError, ModelError, RecipeError
+from unteach.model import adapters
 from unteach.model.load import Loaded, ModelPlace, load, save
-from unteach.model.probe import Probe, Selected
+from unteach.model.probe import Probe, Selected, no_adapter
 from unteach.model.reference import (
     AdapterOff,
     Reference,
@@ -38,7 +40,7 @@ from unteach.train.term import Term, from_recipe, others_read, told_apart
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ORIGINAL = "original"
 
@@ -55,6 +57,20 @@ class Unlearning:
     gold: ModelPlace | None
     splits: dict[str, list[Example]]
     levels: dict[float | str, float] = field(default_factory=dict)
+    round: int = 0  # of a repeat, from 1
+
+    @property
+    def data(self) -> Path:
+        """The folder of the rows that are made at this point."""
+        return self.folder.data / f"round-{self.round}" if self.round else self.folder.data
+
+    def kept_adapter(self, name: str) -> Path:
+        """Where the adapter that a stage of this round trained into a name is kept."""
+        return self.folder.adapters / (f"round-{self.round}" if self.round else "") / name
+
+    def kept_model(self, name: str) -> Path:
+        """Where the whole model that a stage of this round trained into a name is, while it is needed."""
+        return self.folder.state / f"into-{name}{f'-{self.round}' if self.round else ''}"
 
     def side(self, name: str) -> ModelPlace:
         """Where the model that an earlier stage trained into this name is, or the original.
@@ -64,13 +80,24 @@ class Unlearning:
         """
         if name == ORIGINAL:
             return self.original
-        folder = self.folder.state / f"into-{name}"
-        if not folder.is_dir():
-            raise RecipeError(
-                f"no stage before this one trains a model into '{name}'. Add a stage "
-                f"train: {{into: {name}, ...}} before it."
-            )
-        return ModelPlace(name, str(folder), name)
+        for state in (self, replace(self, round=0)):  # of this round, or from before the rounds
+            if state.kept_model(name).is_dir():
+                return ModelPlace(name, str(state.kept_model(name)), name)
+        raise RecipeError(
+            f"no stage before this one trains a model into '{name}'. Add a stage "
+            f"train: {{into: {name}, ...}} before it."
+        )
+
+    def adapter(self, name: str) -> Mapping[str, adapters.Factors]:
+        """The adapter that an earlier stage trained into this name.
+
+        Raises:
+            ModelError: none did, or not as an adapter.
+        """
+        for state in (self, replace(self, round=0)):
+            if state.kept_adapter(name).is_dir():
+                return adapters.read(state.kept_adapter(name))
+        return no_adapter(name)
 
     def rows(self, split: str) -> list[Encoding]:
         """A split as token ids."""
@@ -84,6 +111,7 @@ class Unlearning:
             renderer=self.ready.renderer,
             generator=torch.Generator().manual_seed(self.ready.recipe.seed),
             weights=lambda name: _weights(load(self.side(name), self.ready.options).model),
+            adapter=self.adapter,
         )
 
     def hold(self, model: PreTrainedModel) -> None:
@@ -91,33 +119,54 @@ class Unlearning:
         self.loaded = replace(self.loaded, model=model)
 
 
-def edit_stage(state: Unlearning, choice: recipes.Choice, at: str) -> None:
-    """Change the weights as the edit says."""
+def edit_stage(state: Unlearning, choice: recipes.Choice, at: str) -> dict[str, float]:
+    """Change the weights as the edit says; returns the numbers that it found, if any."""
     entry = registry.find("edit", choice.name)
     params = registry.check("edit", choice.name, choice.params, at)
     with torch.random.fork_rng():
         torch.manual_seed(state.ready.recipe.seed)
-        entry.load()(state.probe(), **params)
+        found = entry.load()(state.probe(), **params)
     if not all(p.isfinite().all() for p in state.loaded.model.parameters()):
         raise DivergedError(f"{at}: {choice} left weights that are not finite numbers.")
     state.progress.say(f"{at}: {choice}")
+    if found:
+        values = "  ".join(f"{name} {value:.3g}" for name, value in found.items())
+        state.progress.say(f"{at}: {values}")
+    return dict(found or {})
 
 
 def train_stage(state: Unlearning, stage: recipes.Train, at: str, more_follow: bool) -> int:
     """Train as the stage says; returns the number of steps done."""
     if stage.into is None:
         return _train(state, stage, at, more_follow)
-    folder = state.folder.state / f"into-{stage.into}"
-    if folder.is_dir():  # trained before this run was interrupted
+    folder, adapter = state.kept_model(stage.into), state.kept_adapter(stage.into)
+    if folder.is_dir() or adapter.is_dir():  # trained before this run was interrupted
         return 0
     beside = replace(state, loaded=replace(state.loaded, model=deepcopy(state.loaded.model)))
-    done = _train(beside, stage, at, more_follow=True)
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    save(beside.loaded.model, beside.loaded.tokenizer, unfinished)
-    unfinished.replace(folder)
+    done = _train(beside, stage, at, more_follow=False)
+    model = beside.loaded.model
+    is_read = {
+        name
+        for _, s in recipes.stages(state.ready.recipe.method)
+        for _, name in recipes.models_read(s)
+    }
+    if not isinstance(model, PeftModel):
+        _save(model, beside.loaded.tokenizer, folder)
+    else:
+        if stage.into in is_read:  # a later stage reads the model below it too, as it is now
+            _save(deepcopy(model).merge_and_unload(), beside.loaded.tokenizer, folder)
+        _save(model, beside.loaded.tokenizer, adapter)
     _checkpoint(state, at).clear()
     return done
+
+
+def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a model's folder whole."""
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    save(model, tokenizer, unfinished)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.replace(folder)
 
 
 def _train(state: Unlearning, stage: recipes.Train, at: str, more_follow: bool) -> int:
@@ -145,6 +194,7 @@ def _train(state: Unlearning, stage: recipes.Train, at: str, more_follow: bool) 
         rule=registry.find("rule", stage.rule.name).load()(**ruled),
         others=_others(state, terms, rows, model, has_adapter=bool(entry.facts["adapter"])),
         masks=selected.masks,
+        penalty=selected.penalty,
         schedule=stage.schedule,
         warmup=stage.warmup,
         max_grad_norm=stage.max_grad_norm,

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from unteach.data.examples import Example, Splits
 
-RecordKind = Literal["qa", "completion", "generic"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RecordKind = Literal["qa", "completion", "generic", "revealed"]
 Variant = Literal["original", "simple", "contextual", "noise", "logical"]
-AnswerKind = Literal["vague", "refusal", "alternative", "misleading", "generic", "true", "trace"]
-"""`true` is an answer taken as it is; `trace` the reasoning that the model itself wrote."""
+AnswerKind = Literal[
+    "vague", "refusal", "alternative", "misleading", "generic", "true", "trace", "revealed"
+]
+"""`true` is an answer taken as it is; `trace` the model's own reasoning; `revealed` what it was led to say."""
 
 
 class Writer(Protocol):
@@ -29,6 +35,16 @@ class Writer(Protocol):
         temperature: float = 0.0,
         seed: int = 0,
     ) -> list[str]: ...
+
+
+class Subject(Writer, Protocol):
+    """A writer that can also be looked at."""
+
+    def embed(self, examples: Sequence[Example]) -> NDArray[np.float64]:
+        """[n, D] its own state after reading each prompt, rows of length 1."""
+
+    def count(self, examples: Sequence[Example], replies: Sequence[str]) -> list[int]:
+        """Tokens that reading each prompt and writing its reply took."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +85,12 @@ class Drop:
 class Synthesis:
     """Splits to add to a run. The records are of their rows, split after split.
 
-    `note` is a line on how it went, as what a provider took.
+    `note` is a line on how it went, as what a provider took. `trace` is how it came about, step
+    by step, for a file of one JSON object a line.
     """
 
     splits: Splits
     records: tuple[Record, ...]
     drops: tuple[Drop, ...]
     note: str = ""
+    trace: tuple[Mapping[str, object], ...] = ()

@@ -1,0 +1,143 @@
+"""Stages gone through again and again, and what each round did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+
+from unteach.data.examples import Example, read_jsonl
+from unteach.model.reference import mean_probability
+from unteach.recipe import Repeat, Stage
+from unteach.run.folder import RunFolder, write_text
+from unteach.run.unlearn import Unlearning
+
+Do = Callable[[Stage, str, bool], None]
+"""One stage, where it stands, and whether another one follows it."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round revealed and did. Probabilities are means of the specific part of answers.
+
+    `worth` is the mean reward of a pull in it, None where nothing was revealed by asking.
+    `probability` is of each split before and after: what was revealed, what is watched, and the truth
+    where the data have a forget split; nothing is decided by the last.
+    """
+
+    number: int
+    kept: bool
+    probability: dict[str, tuple[float, float]]
+    worth: float | None = None
+    tokens: int = 0
+    rows: int = 0
+    ended: str = ""
+    splits: tuple[str, ...] = field(default=())
+
+
+def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
+    """Go through the stages up to `plan.rounds` times; see `recipe.Repeat`.
+
+    What is measured after each round is in the run's `rounds.json`. A run that was stopped goes on in
+    the round it was in.
+    """
+    done: list[Round] = []
+    start = _probability(state, plan.watch)
+    # what the stages add belongs to their round
+    given = dict(state.splits)
+    for number in range(1, plan.rounds + 1):
+        state.round = number
+        state.progress.say(f"{at}: round {number} of {plan.rounds}")
+        weights = _snapshot(state)
+        before = {s: _probability(state, s) for s in (plan.watch, "forget") if s in state.splits}
+        state.splits = dict(given)
+        for j, stage in enumerate(plan.stages):
+            do(stage, f"{at}[{number}].{stage.verb}[{j}]", True)
+        made = tuple(name for name in state.splits if name not in given)
+        after = {s: _probability(state, s) for s in before}
+        kept = after[plan.watch] >= plan.keep * start
+        told = _told(state, made)
+        one = Round(
+            number,
+            kept,
+            {s: (before[s], after[s]) for s in before},
+            told.worth,
+            told.tokens,
+            sum(len(state.splits[s]) for s in made),
+            splits=made,
+        )
+        first = done[0].worth if done else one.worth
+        if not kept:
+            _put_back(state, weights)
+            ended = (
+                f"round {number} left {plan.watch} at {after[plan.watch]:.2f}, below {plan.keep:g} of "
+                f"{start:.2f}: it was undone"
+            )
+        elif first and one.worth is not None and one.worth < plan.dry * first:
+            ended = (
+                f"round {number} revealed {one.worth:.3f} a pull, below {plan.dry:g} of {first:.3f}"
+            )
+        else:
+            ended = ""
+        done.append(replace(one, ended=ended))
+        _write(state.folder, done)
+        if ended:
+            state.progress.say(f"{at}: {ended}")
+            break
+    state.round = 0
+
+
+@dataclass(frozen=True)
+class _Told:
+    worth: float | None
+    tokens: int
+
+
+def _told(state: Unlearning, made: tuple[str, ...]) -> _Told:
+    """What the pulls of this round's reveals earned, by their traces."""
+    rows = [
+        json.loads(line)
+        for path in sorted(state.data.glob("*_trace.jsonl"))
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    pulls = [row for row in rows if "reward" in row]
+    if not pulls:
+        return _Told(None, 0)
+    worth = sum(row["reward"] for row in pulls) / len(pulls)
+    return _Told(worth, sum(row["tokens"] for row in pulls))
+
+
+def last_splits(folder: RunFolder) -> dict[str, list[Example]]:
+    """The rows that the last round added, from its files."""
+    found = read(folder)
+    if not found:
+        return {}
+    last = found[-1]
+    data = folder.data / f"round-{last['number']}"
+    return {name: read_jsonl(data / f"{name}.jsonl") for name in last["splits"]}
+
+
+def read(folder: RunFolder) -> list[dict[str, Any]]:
+    """What the rounds of a run did, as it was written; empty for a run without rounds."""
+    return json.loads(folder.rounds.read_text()) if folder.rounds.exists() else []
+
+
+def _write(folder: RunFolder, done: list[Round]) -> None:
+    write_text(folder.rounds, json.dumps([asdict(one) for one in done], indent=2) + "\n")
+
+
+def _probability(state: Unlearning, split: str) -> float:
+    return mean_probability(state.loaded.model, state.rows(split))
+
+
+def _snapshot(state: Unlearning) -> dict[str, torch.Tensor]:
+    return {n: p.detach().cpu().clone() for n, p in state.loaded.model.named_parameters()}
+
+
+@torch.no_grad()
+def _put_back(state: Unlearning, weights: dict[str, torch.Tensor]) -> None:
+    for name, p in state.loaded.model.named_parameters():
+        p.copy_(weights[name])
