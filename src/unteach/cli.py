@@ -160,6 +160,71 @@ def synthesize(
 
 
 @app.command()
+def reveal(
+    recipe_name: RecipeArgument,
+    out: Annotated[Path, typer.Option("--out", help="a folder for what was revealed")],
+    bandits: Annotated[
+        str, typer.Option("--bandits", help="one reveal each, as in neural_ucb,linucb,random")
+    ] = "",
+    seeds: Annotated[str, typer.Option("--seeds", help="one reveal a seed, as in 0,1,2,3,4")] = "",
+    benchmark: Benchmark = None,
+    changes: Set = None,
+    overwrite: Overwrite = False,
+    redact: Redact = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Make a model say what it holds, without any forget data; nothing is unlearned.
+
+    Example: unteach reveal reveal_person --out revealed
+    Example: unteach reveal reveal_person --bandits neural_ucb,linucb,random --seeds 0,1,2,3,4 --out study
+    """
+    chosen = recipe.read(recipe_name, [*_of_benchmark(benchmark), *(changes or [])])
+    numbers = _seeds(seeds)
+    _prepare()
+    from unteach.run.reveal import reveal as start
+
+    found = start(
+        chosen,
+        out,
+        bandits=_split(bandits),
+        seeds=numbers,
+        root=recipe.folder_of(recipe_name),
+        overwrite=overwrite,
+        redact=redact,
+        progress=_progress(quiet),
+    )
+    shown = {"rows": str(out / "revealed.jsonl"), "report": str(out / "reveal.html")}
+    lines = [
+        f"{one.bandit:<16}{_bracketed(one.reward)} a pull"
+        + (f", {_bracketed(one.coverage)} of the truth" if one.coverage else "")
+        for one in found.sums
+    ]
+    _say(as_json, shown, "\n".join([*lines, *(f"{k.title()}: {v}" for k, v in shown.items())]))
+
+
+@app.command()
+def undo(
+    folder: Annotated[Path, typer.Argument(help="a run folder of rounds")],
+    rounds: Annotated[str, typer.Option("--rounds", help="which to take back, as in 2,3")],
+    out: Annotated[Path, typer.Option("--out", help="a folder for the model without them")],
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """The model of a run without some of its rounds, from the adapters that each round kept.
+
+    Example: unteach undo runs/reveal_person --rounds 3 --out model-of-two-rounds
+    """
+    numbers = _seeds(rounds)
+    _prepare()
+    from unteach.run.undo import undo as start
+
+    start(folder, numbers, out, overwrite=overwrite, progress=_progress(quiet))
+    _say(as_json, {"model": str(out)}, f"Model: {out}")
+
+
+@app.command()
 def audit(
     model: Annotated[
         str, typer.Argument(help="a model folder, adapter folder, GGUF file or hub id")
@@ -617,6 +682,12 @@ def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") 
         for folder, verdict in verdicts.items():
             print(f"\n{folder}: {verdict.status}\n  {verdict.reason}")
         print(f"\nReport: {page}")
+
+
+def _bracketed(number: Any) -> str:
+    """A number of a reveal with its interval over seeds, where there is one."""
+    between = f" [{number.low:.3f}, {number.high:.3f}]" if number.low is not None else ""
+    return f"{number.value:.3f}{between}"
 
 
 def _split(names: str) -> list[str]:

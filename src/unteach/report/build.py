@@ -28,6 +28,7 @@ from unteach.report.charts import (
 )
 from unteach.report.read import Against, Answer, Event, Finding, Run, Step, read_all
 from unteach.report.relearn import Table, tables
+from unteach.report.rounds import Rounds, rounds
 from unteach.report.scorecard import Scorecard, scorecards
 from unteach.report.table import Board, Model, board, labels, models
 from unteach.report.verdict import Verdict
@@ -154,6 +155,7 @@ class Report:
     unplotted: tuple[str, ...]
     sweeps: tuple[Sweep, ...]
     curves: tuple[Curves, ...]
+    rounds: Rounds | None
     people: tuple[PersonChart, ...]
     questions: tuple[Question, ...]
     unmeasured: tuple[Unmeasured, ...]
@@ -197,6 +199,7 @@ def build(folders: Sequence[Path], *, redact: bool = False, title: str | None = 
         unplotted=tuple(_unplotted(runs, plotted)),
         sweeps=tuple(_sweeps(runs)),
         curves=tuple(curves for name, run in named for curves in _curves(name, run)),
+        rounds=rounds(named),
         people=tuple(_people(named, redact=redact)),
         questions=tuple(_questions(runs, redact=redact)),
         unmeasured=tuple(_unmeasured(named)),

@@ -53,6 +53,7 @@ def _template() -> Template:
         side_by_side=charts.side_by_side,
         people=charts.people,
         key=charts.key,
+        html_cell=cells.html_cell,
         html_table=table.html_table,
         legend=table.LEGEND,
         html_scorecard=scorecard.html_scorecard,

@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     JsonValue,
+    RootModel,
     ValidationError,
     model_validator,
 )
@@ -120,11 +121,15 @@ class Finding(_Part):
 
 
 class Stage(_Part):
-    """One part of a run and how long it took; a cached one was taken from an earlier run."""
+    """One part of a run and how long it took; a cached one was taken from an earlier run.
+
+    `found` has the numbers that an edit found, by their names.
+    """
 
     stage: str
     seconds: float | None = None
     cached: bool = False
+    found: dict[str, Gap] = Field(default_factory=dict)
 
 
 class SplitRecord(_Part):
@@ -211,6 +216,27 @@ class Answer(_Part):
     gold: str | None = None
 
 
+class Round(_Part):
+    """One round of a repeat: rounds.json has a list of them.
+
+    `probability` is by split the mean over rows of the specific part of an answer, before the round
+    and after it; what a round that was not `kept` did was undone afterwards.
+    """
+
+    number: int
+    kept: bool
+    probability: dict[str, tuple[Gap, Gap]]
+    worth: Gap = None
+    tokens: int = 0
+    rows: int = 0
+    ended: str = ""
+    splits: tuple[str, ...] = ()
+
+
+class _Rounds(RootModel[tuple[Round, ...]]):
+    pass
+
+
 class _Findings(_Part):
     version: Literal[1]
     findings: tuple[Finding, ...]
@@ -227,6 +253,7 @@ class Run:
     steps: tuple[Step, ...] = ()
     events: tuple[Event, ...] = ()
     answers: tuple[Answer, ...] = ()
+    rounds: tuple[Round, ...] = ()
 
     def finding(self, model: Role, audit: str, split: str | None) -> Finding | None:
         """The finding of that audit and split on that model, available or not.
@@ -304,7 +331,13 @@ def read(folder: Path) -> Run:
         steps=tuple(_checked(Step, row, at) for at, row in lines if "event" not in row),
         events=tuple(_checked(Event, row, at) for at, row in lines if "event" in row),
         answers=tuple(_checked(Answer, row, at) for at, row in answers),
+        rounds=_rounds(folder / "rounds.json"),
     )
+
+
+def _rounds(path: Path) -> tuple[Round, ...]:
+    """None for a run that has no repeat."""
+    return _checked(_Rounds, _json(path), path).root if path.exists() else ()
 
 
 def read_all(folders: Sequence[Path]) -> tuple[Run, ...]:
