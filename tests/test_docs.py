@@ -139,7 +139,7 @@ def _methods() -> str:
         if one.method:
             opening = _opening(path) or one.title
             known = one.confidence or ""
-            rows.append((f"`{name}`", opening, _stages(one), known, _linked(one.source)))
+            rows.append((f"`{name}`", opening, _stages(one.method), known, _linked(one.source)))
     return _table(("method", "what it does", "stages", "confidence", "source"), rows)
 
 
@@ -153,9 +153,11 @@ def _first_key(lines: Sequence[str]) -> int:
     return next(i for i, line in enumerate(lines) if not line.startswith("#"))
 
 
-def _stages(one: recipe.Recipe) -> str:
+def _stages(method: Sequence[recipe.Stage]) -> str:
     said = []
-    for stage in one.method:
+    for stage in method:
+        if stage.repeat:
+            said.append(f"{stage.repeat.rounds} times: {_stages(stage.repeat.stages)}")
         if stage.synthesize:
             said.append(f"synthesize {stage.synthesize.name}")
         if stage.train:
@@ -245,6 +247,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "selections": lambda: _registered("selection", ("reads",)),
     "rules": lambda: _registered("rule", ()),
     "optimizers": lambda: _registered("optimizer", ()),
+    "rewards": lambda: _registered("reward", ()),
+    "bandits": lambda: _registered("bandit", ()),
     "syntheses": lambda: _registered("synthesis", ("reads", "adds")),
     "benchmarks": lambda: _registered("benchmark", ()),
     "audits": lambda: _registered("audit", ("access", "better")),
