@@ -191,6 +191,14 @@ def key(style: Style) -> Markup:
     )
 
 
+def sample(css: str) -> Markup:
+    """A piece of a line of this class, for a legend."""
+    return Markup(
+        '<svg class="line" viewBox="0 0 32 12" aria-hidden="true">'
+        '<polyline class="curve {}" points="1,6 31,6"/></svg>'
+    ).format(css)
+
+
 def tradeoff(data: Tradeoff) -> Markup:
     """The forget-retain plot: the goal is the shaded corner, as forgotten as gold and as able.
 

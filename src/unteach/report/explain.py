@@ -10,14 +10,13 @@ from functools import cache
 from typing import Literal
 
 from jinja2 import Template
-from markupsafe import Markup
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from unteach import __version__
 from unteach.report import numbers
 from unteach.report.cells import Cell, html_cell, missing
-from unteach.report.charts import Line, Panel, Style, css_class, panel
+from unteach.report.charts import Line, Panel, Style, css_class, panel, sample
 from unteach.report.html import template
 
 Role = Literal["original", "gold", "unlearned"]
@@ -413,13 +412,5 @@ def _beside_gold(found: Explained, measure: str) -> str:
 @cache
 def _template() -> Template:
     return template(
-        "explain.html.j2", panel=panel, html_cell=html_cell, sample=_sample, version=__version__
+        "explain.html.j2", panel=panel, html_cell=html_cell, sample=sample, version=__version__
     )
-
-
-def _sample(css: str) -> Markup:
-    """A piece of a model's line, for the legend."""
-    return Markup(
-        '<svg class="line" viewBox="0 0 32 12" aria-hidden="true">'
-        '<polyline class="curve {}" points="1,6 31,6"/></svg>'
-    ).format(css)

@@ -28,7 +28,7 @@ from unteach.audit.finding import resample_groups
 from unteach.errors import DataError
 from unteach.report import numbers
 from unteach.report.cells import Cell, Noted, html_cell, missing, noted
-from unteach.report.charts import Line, Panel, Style, css_class, panel
+from unteach.report.charts import Line, Panel, Style, css_class, panel, sample
 from unteach.report.html import template
 from unteach.report.read import Against
 
@@ -558,15 +558,7 @@ def _template() -> Template:
         "reveal.html.j2",
         panel=panel,
         html_cell=html_cell,
-        line=_line,
+        line=sample,
         headings=HEADINGS,
         version=__version__,
     )
-
-
-def _line(css: str) -> Markup:
-    """A piece of a bandit's curve, for the legend."""
-    return Markup(
-        '<svg class="line" viewBox="0 0 32 12" aria-hidden="true">'
-        '<polyline class="curve {}" points="1,6 31,6"/></svg>'
-    ).format(css)
