@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.run.test_recipes import METHODS, SUITS_TWO_BLOCKS
+from tests.run.test_recipes import METHODS, fitted
 from unteach import recipe as recipes
 from unteach.run.folder import RunFolder
 from unteach.run.pipeline import run
@@ -71,6 +71,7 @@ SETTINGS: dict[str, Setting] = {
     "task_vector": Setting(lr=1e-2),
     "unlikelihood": Setting(steps=80),
     "unteach": Setting(steps=120),
+    "unteach_lasting": Setting(steps=120),
     "whp": Setting(lr=2e-3, steps=80),
     "whp_hard": Setting(lr=2e-3),
     "whp_intervention": Setting(lr=3e-3, steps=60),
@@ -148,14 +149,9 @@ def moved(folder: RunFolder, split: str) -> float:
 def unlearned(name: str, model: Path, out: Path) -> RunFolder:
     content = yaml.safe_load(METHODS[name].read_text("utf-8"))
     setting = SETTINGS.get(name, Setting())
-    for stage in content["method"]:
-        if train := stage.get("train"):
-            train.pop("epochs", None)
-            train |= {"steps": setting.steps, "batch": 8, "stop": None}
-            train["optimizer"]["lr"] = setting.lr
-            select = train.get("select")
-            if isinstance(select, dict):
-                select |= SUITS_TWO_BLOCKS.get(select["name"], {})
+    for train in fitted(content["method"]):
+        train |= {"steps": setting.steps, "batch": 8, "stop": None}
+        train["optimizer"]["lr"] = setting.lr
     world = {"name": "world", "people": 8, "attributes": 2, "forget": 0.5, "brief": True}
     content |= {
         "model": str(model),
@@ -168,7 +164,8 @@ def unlearned(name: str, model: Path, out: Path) -> RunFolder:
     return run(recipes.parse(content, name), out, name=name)
 
 
-@pytest.mark.parametrize("name", METHODS)
+# a model of two blocks that is asked otherwise than it was taught reveals nothing of it: see test_rounds
+@pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith("reveal_")])
 def test_a_method_forgets_and_keeps(
     name: str,
     tiny_chat_folder: Path,

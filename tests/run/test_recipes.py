@@ -23,19 +23,8 @@ SUITS_TWO_BLOCKS: dict[str, dict[str, Any]] = {
 
 def small(content: dict[str, Any], model: Path) -> dict[str, Any]:
     """The recipe with two steps a stage, on the tiny model."""
-    for stage in _stages(content["method"]):
-        if (made := stage.get("synthesize")) and made["name"] == "reveal":
-            # a random model says nothing of worth: here every letter is
-            reward = {"name": "pattern", "pattern": r"\w"}
-            made |= {"reward": reward, "budget": 2000, "batch": 2, "max_tokens": 6}
-        if (edit := stage.get("edit")) and edit["name"] == "release":
-            edit["floor"] = 0.0
-        if train := stage.get("train"):
-            train.pop("epochs", None)
-            train |= {"steps": 2, "batch": 2}
-            select = train.get("select")
-            if isinstance(select, dict):
-                select |= SUITS_TWO_BLOCKS.get(select["name"], {})
+    for train in fitted(content["method"]):
+        train |= {"steps": 2, "batch": 2}
     data = {"benchmark": {**WORLD, "facts": 4, "texts": 2}, "max_tokens": 1024}
     return content | {
         "model": str(model),
@@ -47,13 +36,24 @@ def small(content: dict[str, Any], model: Path) -> dict[str, Any]:
     }
 
 
-def _stages(method: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def fitted(method: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every training stage, without its epochs; what a model of two blocks calls for is changed in all."""
     for stage in method:
         if repeat := stage.get("repeat"):
             repeat["keep"] = 0.0
-            yield from repeat["stages"]
-        else:
-            yield stage
+            yield from fitted(repeat["stages"])
+        if (made := stage.get("synthesize")) and made["name"] == "reveal":
+            # a tiny model says nothing of worth: here every letter is
+            reward = {"name": "pattern", "pattern": r"\w"}
+            made |= {"reward": reward, "budget": 2000, "batch": 2, "max_tokens": 6}
+        if (edit := stage.get("edit")) and edit["name"] == "release":
+            edit["floor"] = 0.0
+        if train := stage.get("train"):
+            train.pop("epochs", None)
+            select = train.get("select")
+            if isinstance(select, dict):
+                select |= SUITS_TWO_BLOCKS.get(select["name"], {})
+            yield train
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -64,4 +64,6 @@ def test_a_shipped_recipe_runs(name: str, tiny_chat_folder: Path, tmp_path: Path
     values = {one["model"]: one["value"] for one in findings}
     assert values.keys() == {"original", "unlearned", "gold"}
     assert 0 <= values["unlearned"] <= 1
-    assert values["unlearned"] != values["original"]
+    released = [s["found"]["subtracted"] for s in folder.read_record()["stages"] if s.get("found")]
+    # a release that finds no scale at which less is left changes nothing
+    assert (values["unlearned"] != values["original"]) == (not released or any(released))
