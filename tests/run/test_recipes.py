@@ -42,11 +42,12 @@ def fitted(method: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if repeat := stage.get("repeat"):
             repeat["keep"] = 0.0
             yield from fitted(repeat["stages"])
-        if (made := stage.get("synthesize")) and made["name"] == "reveal":
+        made, edit = stage.get("synthesize"), stage.get("edit")
+        if isinstance(made, dict) and made["name"] == "reveal":
             # a tiny model says nothing of worth: here every letter is
             reward = {"name": "pattern", "pattern": r"\w"}
             made |= {"reward": reward, "budget": 2000, "batch": 2, "max_tokens": 6}
-        if (edit := stage.get("edit")) and edit["name"] == "release":
+        if isinstance(edit, dict) and edit["name"] == "release":
             edit["floor"] = 0.0
         if train := stage.get("train"):
             train.pop("epochs", None)
