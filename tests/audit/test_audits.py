@@ -482,7 +482,12 @@ LOWER_WHEN_KNOWN = {
     "lume_mia_score",
     "privleak",
 }
-NEEDED: Mapping[str, Mapping[str, Any]] = {"krr": {"split": "retain"}, "mia_recall": {"shots": 1}}
+NEEDED: Mapping[str, Mapping[str, Any]] = {
+    "krr": {"split": "retain"},
+    "mia_recall": {"shots": 1},
+    "revealed_coverage": {"asked": "forget"},
+    "revealed_worth": {"reward": "name_coverage"},
+}
 """Parameters that the small world needs."""
 
 
@@ -627,13 +632,14 @@ def test_an_audit_says_where_it_comes_from(name: str):
 def test_an_audit_reads_only_what_it_declares(measured: Mapping[str, Evidence], name: str):
     """With everything else out of reach it still gives its finding."""
     ev = measured["knowing"]
-    reads = [parse(read) for read in registry.reads(AUDITS[name], {})]
+    params = NEEDED.get(name, {})
+    reads = [parse(read) for read in registry.reads(AUDITS[name], params)]
     named = {r.split for r in reads} | {r.arguments[0] for r in reads if r.kind == "recalled"}
     splits = {split: ev.splits[split] for split in named}
     other = replace(ev.of("base"), splits=splits)
     taught = replace(ev.of("original"), splits=splits)
     narrow = replace(ev, splits=splits, base=other, peers={"gold": other, "original": taught})
-    AUDITS[name].load()(narrow)
+    AUDITS[name].load()(narrow, **params)
     assert set(narrow._held) <= {r.name for r in reads if not r.model}
     assert set(other._held) <= {r.name for r in reads if r.model in ("gold", "base")}
     assert set(taught._held) <= {r.name for r in reads if r.model == "original"}
