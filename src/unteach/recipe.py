@@ -414,6 +414,15 @@ class Recipe(_Part):
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
+IN_ROUND = re.compile(r"method\[(\d+)\]\.repeat\[(\d+)\]\.(\w+)\[(\d+)\]")
+"""What `in_round` gives: the repeat's number, the round, the verb and the stage's number in it."""
+
+
+def in_round(repeat_at: str, number: int, verb: str, stage: int) -> str:
+    """The name of a stage of one round, as records and the log have it."""
+    return f"{repeat_at}[{number}].{verb}[{stage}]"
+
+
 def stages(method: Sequence[Stage], at: str = "method") -> Iterator[tuple[str, Stage]]:
     """(place, stage) of every stage that does something, those of a repeat once."""
     for i, stage in enumerate(method):

@@ -15,7 +15,7 @@ import importlib.metadata
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -369,6 +369,16 @@ def choice(given: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if isinstance(given, str):
         return given, {}
     return str(given.get("name", "")), {k: v for k, v in given.items() if k != "name"}
+
+
+def bound(kind: str, given: str | Mapping[str, Any], where: str) -> Callable[..., Any]:
+    """The function that a parameter names, with its own parameters filled in.
+
+    Raises:
+        RecipeError: as `check`.
+    """
+    name, params = choice(given)
+    return partial(find(kind, name, where).load(), **check(kind, name, params, where))
 
 
 def reads(entry: Entry, params: Mapping[str, Any]) -> tuple[str, ...]:

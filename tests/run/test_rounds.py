@@ -18,7 +18,7 @@ from unteach.run import rounds
 from unteach.run.folder import RunFolder
 from unteach.run.pipeline import run
 from unteach.run.undo import undo
-from unteach.synthesis.reveal import reveal as reveal_module
+from unteach.synthesis.reveal import rewards
 from unteach.synthesis.reveal.records import Said, Worth
 
 LORA = {"name": "lora", "rank": 2}
@@ -104,7 +104,7 @@ def test_the_model_is_the_original_and_what_each_round_took_and_gave(done: RunFo
     record = done.read_record()
     edits = [s["found"] for s in record["stages"] if "found" in s]
     assert len(edits) == 2
-    expected = weights(Path(record["teach"]["original"]) if "teach" in record else _original(done))
+    expected = weights(_original(done))
     for number, found in enumerate(edits, 1):
         for name, scale in (("known", -found["subtracted"]), ("kept", found["added"])):
             for at, factors in adapters.read(done.adapters / f"round-{number}" / name).items():
@@ -148,12 +148,12 @@ def test_rounds_end_when_little_is_revealed(
     """The second round earns a tenth of the first; `dry` asks for half."""
     asked: list[int] = []
 
-    def reward(self: object, said: Said) -> list[Worth]:
+    def reward(said: Said, **_: object) -> list[Worth]:
         asked.append(1)
         first = not (tmp_path / "run" / "data" / "round-1" / "revealed.jsonl").exists()
         return [Worth(1.0 if first else 0.1, (text,)) for text in said.texts]
 
-    monkeypatch.setattr(reveal_module._Reward, "__call__", reward)
+    monkeypatch.setattr(rewards, "pattern", reward)
     folder = run(ground.recipe(method=released(rounds=3, dry=0.5)), tmp_path / "run")
     found = rounds.read(folder)
     assert len(found) == 2

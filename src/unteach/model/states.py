@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unteach.data.batches import by_length
+from unteach.data.batches import by_length, collate
+from unteach.data.render import Encoding
 from unteach.model.blocks import blocks, reading
 
 if TYPE_CHECKING:
@@ -27,16 +28,12 @@ def mean_states(
     middle = len(blocks(model)) // 2
     found: dict[int, NDArray[np.float64]] = {}
     kept: dict[int, torch.Tensor] = {}
-    for index in by_length([list(ids) for ids in prompts], size):
-        longest = max(len(prompts[i]) for i in index)
-        ids = torch.zeros(len(index), longest, dtype=torch.long)
-        mask = torch.zeros(len(index), longest, dtype=torch.long)
-        for row, i in enumerate(index):
-            ids[row, : len(prompts[i])] = torch.tensor(list(prompts[i]))
-            mask[row, : len(prompts[i])] = 1
-        ids, mask = ids.to(model.device), mask.to(model.device)
+    rows = [Encoding(tuple(ids), start=len(ids), specific=()) for ids in prompts]  # none is scored
+    for index in by_length(prompts, size):
+        batch = collate([rows[i] for i in index], index, device=model.device)
+        mask = batch.attention_mask
         with reading(model, {middle}, kept):
-            model(input_ids=ids, attention_mask=mask, use_cache=False)
+            model(input_ids=batch.input_ids, attention_mask=mask, use_cache=False)
         states = kept[middle].float() * mask[..., None]
         means = (states.sum(1) / mask.sum(1, keepdim=True)).double().cpu().numpy()
         found.update(zip(index, means, strict=True))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from unteach.recipe import IN_ROUND
 from unteach.report import numbers
 from unteach.report.cells import Cell, missing, noted
 from unteach.report.charts import Line, Panel
 from unteach.report.read import Against, Round, Run
 
-_STAGE = re.compile(r"method\[(\d+)\]\.repeat\[(\d+)\]\.(\w+)\[\d+\]")
 HEADINGS = (
     *("Rows revealed", "Worth a pull", "Tokens"),
     *("Taken out, a", "Put in, b", "Overlap", "Interference"),
@@ -87,10 +86,8 @@ def _last(made: Sequence[Round]) -> Round:
 
 def _released(run: Run) -> dict[int, Found]:
     """By round, what the last edit of it that took an adapter out has found."""
-    places = [(m, s.found) for s in run.record.stages if (m := _STAGE.fullmatch(s.stage))]
-    # rounds.json is of the last repeat, if a method has several
-    last = max((int(m[1]) for m, _ in places), default=0)
-    return {int(m[2]): found for m, found in places if int(m[1]) == last and "subtracted" in found}
+    places = [(IN_ROUND.fullmatch(stage.stage), stage.found) for stage in run.record.stages]
+    return {int(at[2]): found for at, found in places if at and "subtracted" in found}
 
 
 def _cells(one: Round, found: Found, splits: Sequence[str]) -> tuple[Cell, ...]:

@@ -185,8 +185,7 @@ def _unlearn(
     def do(stage: Stage, at: str, more_follow: bool) -> None:
         with clock(at):
             if stage.synthesize:
-                key = fingerprint.of_weights(state.loaded.model)
-                write = ModelWriter(state.loaded, ready.renderer, folder.state / "replies", key)
+                write = ModelWriter(state.loaded, ready.renderer, folder.state / "replies")
                 drops = add_splits(
                     state.splits, stage.synthesize, recipe.seed, state.data, progress, write
                 )

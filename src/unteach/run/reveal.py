@@ -16,7 +16,6 @@ from unteach.audit.finding import RESAMPLES
 from unteach.audit.revealed import covered
 from unteach.data.examples import Example, write_jsonl
 from unteach.errors import RecipeError
-from unteach.model import fingerprint
 from unteach.model.load import load
 from unteach.recipe import Choice, Recipe, stages
 from unteach.report import reveal as page
@@ -61,8 +60,7 @@ def reveal(
     with whole_disk(out):
         original = teach.original(ready, progress)[0]
         loaded = load(original, ready.options)
-        key = fingerprint.of_weights(loaded.model)
-        write = ModelWriter(loaded, ready.renderer, out / "replies", key)
+        write = ModelWriter(loaded, ready.renderer, out / "replies")
         studies = []
         for name in bandits or (default,):
             picked = {"name": name, **(params if name == default else {})}

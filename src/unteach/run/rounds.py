@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from unteach import recipe as recipes
 from unteach.data.examples import Example, read_jsonl
 from unteach.model.reference import mean_probability
 from unteach.recipe import Repeat, Stage
@@ -45,25 +46,26 @@ def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
     the round it was in.
     """
     done: list[Round] = []
-    start = _probability(state, plan.watch)
+    now = {s: _probability(state, s) for s in (plan.watch, "forget") if s in state.splits}
+    start = now[plan.watch]
     # what the stages add belongs to their round
     given = dict(state.splits)
     for number in range(1, plan.rounds + 1):
         state.round = number
         state.progress.say(f"{at}: round {number} of {plan.rounds}")
         weights = _snapshot(state)
-        before = {s: _probability(state, s) for s in (plan.watch, "forget") if s in state.splits}
+        before = now
         state.splits = dict(given)
         for j, stage in enumerate(plan.stages):
-            do(stage, f"{at}[{number}].{stage.verb}[{j}]", True)
+            do(stage, recipes.in_round(at, number, stage.verb, j), True)
         made = tuple(name for name in state.splits if name not in given)
-        after = {s: _probability(state, s) for s in before}
-        kept = after[plan.watch] >= plan.keep * start
-        told = _told(state, made)
+        now = {s: _probability(state, s) for s in before}
+        kept = now[plan.watch] >= plan.keep * start
+        told = _told(state)
         one = Round(
             number,
             kept,
-            {s: (before[s], after[s]) for s in before},
+            {s: (before[s], now[s]) for s in before},
             told.worth,
             told.tokens,
             sum(len(state.splits[s]) for s in made),
@@ -73,7 +75,7 @@ def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
         if not kept:
             _put_back(state, weights)
             ended = (
-                f"round {number} left {plan.watch} at {after[plan.watch]:.2f}, below {plan.keep:g} of "
+                f"round {number} left {plan.watch} at {now[plan.watch]:.2f}, below {plan.keep:g} of "
                 f"{start:.2f}: it was undone"
             )
         elif first and one.worth is not None and one.worth < plan.dry * first:
@@ -96,7 +98,7 @@ class _Told:
     tokens: int
 
 
-def _told(state: Unlearning, made: tuple[str, ...]) -> _Told:
+def _told(state: Unlearning) -> _Told:
     """What the pulls of this round's reveals earned, by their traces."""
     rows = [
         json.loads(line)

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +105,14 @@ class ModelWriter:
 
     loaded: Loaded
     renderer: Renderer
-    replies: Path | None = None
-    key: str = ""
+    replies: Path
+
+    @cached_property
+    def key(self) -> str:
+        """Of the weights as they are when it is first asked; most syntheses never ask."""
+        from unteach.model import fingerprint
+
+        return fingerprint.of_weights(self.loaded.model)
 
     def __call__(
         self,
@@ -122,7 +129,7 @@ class ModelWriter:
         prompts = [tuple(self.renderer.prompt_ids(example)) for example in examples]
         places = list(self._places(prompts, max_tokens, temperature, seed))
         # a drawn text goes by how many times its prompt came before, so all of a prompt's are written
-        absent = {p for p, place in zip(prompts, places, strict=True) if not _is_kept(place)}
+        absent = {p for p, place in zip(prompts, places, strict=True) if not place.exists()}
         asked = [i for i, prompt in enumerate(prompts) if prompt in absent]
         written = continue_texts(
             self.loaded.model,
@@ -134,9 +141,8 @@ class ModelWriter:
         )
         found = dict(zip(asked, written, strict=True))
         for i, text in found.items():
-            if place := places[i]:
-                write_text(place, text)
-        return [found[i] if i in found else _read(place) for i, place in enumerate(places)]
+            write_text(places[i], text)
+        return [found[i] if i in found else p.read_text("utf-8") for i, p in enumerate(places)]
 
     def embed(self, examples: Sequence[Example]) -> NDArray[np.float64]:
         from unteach.model.states import mean_states
@@ -152,23 +158,14 @@ class ModelWriter:
             for example, ids in zip(examples, written, strict=True)
         ]
 
-    def _places(self, prompts: Sequence[tuple[int, ...]], *how: float) -> Iterator[Path | None]:
-        """The file of each reply, by all that decides it; None where none is kept."""
+    def _places(self, prompts: Sequence[tuple[int, ...]], *how: float) -> Iterator[Path]:
+        """The file of each reply, by all that decides it."""
         before: Counter[tuple[int, ...]] = Counter()
         for prompt in prompts:
             asked = json.dumps([self.key, prompt, before[prompt], how])
             before[prompt] += 1
             name = hashlib.sha256(asked.encode()).hexdigest()[:24]
-            yield self.replies / f"{name}.txt" if self.replies else None
-
-
-def _is_kept(place: Path | None) -> bool:
-    return place is not None and place.exists()
-
-
-def _read(place: Path | None) -> str:
-    assert place is not None, "what was not written now was kept"
-    return place.read_text("utf-8")
+            yield self.replies / f"{name}.txt"
 
 
 def write_splits(folder: Path, splits: dict[str, list[Example]] | Any) -> dict[str, dict[str, Any]]:

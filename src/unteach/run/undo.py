@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,9 +66,6 @@ def undo(
         save(loaded.model, loaded.tokenizer, out)
 
 
-_PLACE = re.compile(r"method\[(\d+)\]\.repeat\[(\d+)\]\.edit\[(\d+)\]")
-
-
 def _changes(
     recipe: recipes.Recipe, folder: RunFolder
 ) -> list[tuple[int, tuple[recipes.Choice, dict[str, float]]]]:
@@ -84,12 +80,10 @@ def _changes(
     kept = {one["number"] for one in rounds.read(folder) if one["kept"]}
     found = []
     for record in folder.read_record().get("stages", []):
-        place = _PLACE.fullmatch(record["stage"])
+        place = recipes.IN_ROUND.fullmatch(record["stage"])
         if place and int(place[2]) in kept:
-            method, number, j = map(int, place.groups())
-            repeat = recipe.method[method].repeat
+            repeat = recipe.method[int(place[1])].repeat
             assert repeat is not None, "its stages are a repeat's"
-            edit = repeat.stages[j].edit
-            assert edit is not None, "its record says so"
-            found.append((number, (edit, record["found"])))
+            if edit := repeat.stages[int(place[4])].edit:
+                found.append((int(place[2]), (edit, record["found"])))
     return found

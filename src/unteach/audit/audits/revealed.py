@@ -48,9 +48,10 @@ def revealed_worth(
     `classifier` needs files of its own; without them there is no value.
     """
     drawn = ev.samples(split, samples, temperature, max_tokens, seed)
+    judge = registry.bound("reward", reward, "revealed_worth.reward")
     try:
-        worths = [
-            _worths(reward, _said(example, texts))
+        worths: list[list[Worth]] = [
+            judge(_said(example, texts))
             for example, texts in zip(ev.examples(split), drawn, strict=True)
         ]
     except UserError as problem:
@@ -100,9 +101,3 @@ def revealed_coverage(
 def _said(example: Example, texts: Sequence[str]) -> Said:
     """What was said to a question, and of whom; of nobody, where it names none."""
     return Said(example.prompt, read_question(example).subject, tuple(texts))
-
-
-def _worths(reward: str | Mapping[str, object], said: Said) -> list[Worth]:
-    name, params = registry.choice(reward)
-    checked = registry.check("reward", name, params, "revealed_worth.reward")
-    return list(registry.find("reward", name).load()(said, **checked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -57,30 +58,26 @@ def release(
     out, into = probe.adapter(subtract), probe.adapter(add) if add else {}
     looked_at = {split: probe.rows(split)[:rows] for split in (check, keep)}
 
-    def look() -> dict[str, float]:
+    matrices = _Matrices(probe.model, out, into)
+
+    @cache
+    def look(a: float, b: float) -> dict[str, float]:
+        matrices.set(a, b)
         return {s: mean_probability(probe.model, read) for s, read in looked_at.items()}
 
-    matrices = _Matrices(probe.model, out, into)
-    before = look()
-    chosen, after = (0.0, 0.0), before
-    for b in sorted(set(add_scales)) if add else (0.0,):
-        for a in sorted(set(scales)):
-            matrices.set(a, b)
-            now = look()
-            if now[keep] < floor * before[keep]:
+    before = look(0.0, 0.0)
+    chosen = (0.0, 0.0)
+    for b in sorted(set(map(float, add_scales))) if add else (0.0,):
+        for a in sorted(set(map(float, scales))):
+            if look(a, b)[keep] < floor * before[keep]:
                 break
-            if now[check] < after[check]:
-                chosen, after = (a, b), now
+            if look(a, b)[check] < look(*chosen)[check]:
+                chosen = (a, b)
     found = {"subtracted": chosen[0], "added": chosen[1]}
-    looks = {"before": before, "after": after}
+    looks = {"before": before, "after": look(*chosen)}
     if add:
         found["overlap"] = overlap(out, into)
-        for name, scales_of_one in (
-            ("only subtracted", (chosen[0], 0.0)),
-            ("only added", (0.0, chosen[1])),
-        ):
-            matrices.set(*scales_of_one)
-            looks[name] = look()
+        looks |= {"only subtracted": look(chosen[0], 0.0), "only added": look(0.0, chosen[1])}
     matrices.set(*chosen)
     return found | {f"{s} {name}": p for name, seen in looks.items() for s, p in seen.items()}
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from random import Random
 from typing import TYPE_CHECKING, Final, Literal
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 WIDTH: Final = 32
 """Of an instruction's embedding, as the bandit sees it."""
 SOMEBODY: Final = "somebody"
+
+Asked = tuple[str, tuple[str, ...]]
+"""An instruction, and the names that it is asked about in one pull."""
 
 
 @synthesis(
@@ -91,7 +94,7 @@ def reveal(
     seen = _Seen(write, random.randrange(2**31), type)
     desk = _Desk(
         write=write,
-        reward=_chosen("reward", reward),
+        reward=registry.bound("reward", reward, "reveal.reward"),
         samples=samples,
         max_tokens=max_tokens,
         temperature=temperature,
@@ -99,7 +102,8 @@ def reveal(
     )
     arms = list(instructions.seeds(task, own=own))
     embedded = seen.embed(arms)
-    picker: Bandit = _made(bandit, WIDTH, random.randrange(2**31))
+    make = registry.bound("bandit", bandit, "reveal.bandit")
+    picker: Bandit = make(WIDTH, random.randrange(2**31))
     turn = cycle(asked_about if task == "person" else ("",))
     pulls: list[_Pull] = []
     spent = 0
@@ -107,7 +111,8 @@ def reveal(
         scores = picker.scores(embedded)
         chosen = picker.choose(embedded, batch)
         asks = [(arms[i], tuple(islice(turn, names if task == "person" else 1))) for i in chosen]
-        most = desk.most(asks)
+        prompts = desk.prompts(asks)
+        most = desk.most(prompts)
         if spent + most > budget:
             if not pulls:
                 raise RecipeError(
@@ -115,18 +120,19 @@ def reveal(
                     "lower batch, names, samples or max_tokens."
                 )
             break
-        told = desk.ask(asks)
+        told = desk.ask(asks, prompts)
         picker.learn(embedded[chosen], np.array([one.reward for one in told]))
         for i, one in zip(chosen, told, strict=True):
             spent += one.tokens
-            pulls.append(one.at(len(pulls) + 1, float(scores[i]), spent, len(arms)))
+            number, score = len(pulls) + 1, float(scores[i])
+            pulls.append(replace(one, number=number, score=score, spent=spent, pool=len(arms)))
         room = min(batch, pool - len(arms))
         if room > 0:
             new = instructions.grow(_best(pulls, 4), arms, room, random, task=task)
             if new:
                 arms += new
                 embedded = np.concatenate([embedded, seen.embed(new)])
-    return _kept(pulls, random, check, desk)
+    return _kept(pulls, random, check, registry.choice(reward)[0])
 
 
 @dataclass(frozen=True)
@@ -156,9 +162,6 @@ class _Pull:
     def reward(self) -> float:
         return sum(text.new for text in self.texts) / len(self.texts)
 
-    def at(self, number: int, score: float, spent: int, pool: int) -> _Pull:
-        return _Pull(self.instruction, self.texts, self.tokens, number, score, spent, pool)
-
     def row(self) -> dict[str, object]:
         """As the trace has it."""
         return {
@@ -184,7 +187,7 @@ class _Desk:
     """How the model is asked, and what it said before."""
 
     write: Subject
-    reward: _Reward
+    reward: Callable[[Said], list[Worth]]
     samples: int
     max_tokens: int
     temperature: float
@@ -192,9 +195,20 @@ class _Desk:
     known: dict[str, set[str]] = field(default_factory=dict)
     times: Counter[str] = field(default_factory=Counter)
 
-    def ask(self, asks: Sequence[tuple[str, tuple[str, ...]]]) -> list[_Pull]:
-        """What the model says to each instruction about each of its names."""
-        prompts = self._prompts(asks)
+    def prompts(self, asks: Sequence[Asked]) -> list[list[str]]:
+        """Each instruction about each of its names."""
+        return [
+            [instructions.filled(arm, **_slots(arm, about, self.type)) for about in names]
+            for arm, names in asks
+        ]
+
+    def most(self, prompts: Sequence[Sequence[str]]) -> int:
+        """The tokens that asking these takes at most."""
+        rows = self._rows(prompts)
+        return sum(self.write.count(rows, [""] * len(rows))) + self.max_tokens * len(rows)
+
+    def ask(self, asks: Sequence[Asked], prompts: Sequence[Sequence[str]]) -> list[_Pull]:
+        """What the model says to these, a pull for each instruction."""
         rows = self._rows(prompts)
         texts = self._texts(rows)
         costs = iter(self.write.count(rows, texts))
@@ -202,17 +216,6 @@ class _Desk:
         return [
             self._pull(arm, names, of_arm, said, costs)
             for (arm, names), of_arm in zip(asks, prompts, strict=True)
-        ]
-
-    def most(self, asks: Sequence[tuple[str, tuple[str, ...]]]) -> int:
-        """The tokens that asking this takes at most."""
-        rows = self._rows(self._prompts(asks))
-        return sum(self.write.count(rows, [""] * len(rows))) + self.max_tokens * len(rows)
-
-    def _prompts(self, asks: Sequence[tuple[str, tuple[str, ...]]]) -> list[list[str]]:
-        return [
-            [instructions.filled(arm, **_slots(arm, about, self.type)) for about in names]
-            for arm, names in asks
         ]
 
     def _rows(self, prompts: Sequence[Sequence[str]]) -> list[Example]:
@@ -259,24 +262,13 @@ class _Desk:
         return _Pull(arm, tuple(texts), sum(islice(costs, len(texts))))
 
 
-@dataclass(frozen=True)
-class _Reward:
-    """A registered reward with its parameters."""
-
-    name: str
-    params: Mapping[str, object]
-
-    def __call__(self, said: Said) -> list[Worth]:
-        entry = registry.find("reward", self.name)
-        return list(entry.load()(said, **self.params))
-
-
 class _Seen:
     """Instructions as the bandit sees them: rows of length 1, on random axes."""
 
     def __init__(self, write: Subject, seed: int, type: str) -> None:
         self.write, self.seed, self.type = write, seed, type
         self.center: NDArray[np.float64] | None = None
+        self.axes: NDArray[np.float64] | None = None
 
     def embed(self, arms: Sequence[str]) -> NDArray[np.float64]:
         """[K, 32] one row an instruction."""
@@ -285,14 +277,15 @@ class _Seen:
             for arm in arms
         ]
         states = self.write.embed(rows)
-        if self.center is None:
+        if self.center is None or self.axes is None:  # the first instructions decide
             self.center = states.mean(0)
-        axes = np.random.default_rng(self.seed).standard_normal((states.shape[1], WIDTH))
-        seen = (states - self.center) @ axes
+            shape = (states.shape[1], WIDTH)
+            self.axes = np.random.default_rng(self.seed).standard_normal(shape)
+        seen = (states - self.center) @ self.axes
         return seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-12)
 
 
-def _kept(pulls: Sequence[_Pull], random: Random, check: float, desk: _Desk) -> Synthesis:
+def _kept(pulls: Sequence[_Pull], random: Random, check: float, reward: str) -> Synthesis:
     """Every text that was worth something, once, as a row; and the others, with the reason."""
     records: list[Record] = []
     drops: list[Drop] = []
@@ -302,7 +295,7 @@ def _kept(pulls: Sequence[_Pull], random: Random, check: float, desk: _Desk) -> 
             source = f"pull-{pull.number}.{i}"
             same = (text.about, " ".join(text.text.casefold().split()))
             if text.worth.value <= 0 or same in said:
-                reason = "said before" if same in said else f"{desk.reward.name}: worth nothing"
+                reason = "said before" if same in said else f"{reward}: worth nothing"
                 drops.append(Drop(source, "original", "revealed", text.text, reason))
                 continue
             said.add(same)
@@ -318,7 +311,7 @@ def _kept(pulls: Sequence[_Pull], random: Random, check: float, desk: _Desk) -> 
         best = max(pulls, key=lambda pull: pull.reward)
         raise DataError(
             f"reveal: of {sum(len(p.texts) for p in pulls)} texts {len(records)} were worth anything by "
-            f"{desk.reward.name}. The best instruction was '{best.instruction}'. Give own: instructions "
+            f"{reward}. The best instruction was '{best.instruction}'. Give own: instructions "
             "that fit better, another reward, or a larger budget."
         )
     aside = set(random.sample(range(len(records)), max(1, round(check * len(records)))))
@@ -365,18 +358,6 @@ def _subjects(splits: Splits, names_of: str) -> tuple[str, ...]:
             "about: the names themselves."
         )
     return found
-
-
-def _chosen(kind: str, choice: str | Mapping[str, object]) -> _Reward:
-    name, params = registry.choice(choice)
-    return _Reward(name, registry.check(kind, name, params, f"reveal.{kind}"))
-
-
-def _made(choice: str | Mapping[str, object], width: int, seed: int) -> Bandit:
-    name, params = registry.choice(choice)
-    checked = registry.check("bandit", name, params, "reveal.bandit")
-    made: Bandit = registry.find("bandit", name).load()(width, seed, **checked)
-    return made
 
 
 def _check_numbers(
