@@ -21,7 +21,7 @@ def release(
     *,
     subtract: str,
     add: str = "",
-    scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 3.0),
+    scales: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0),
     add_scales: tuple[float, ...] = (0.0, 0.5, 1.0),
     check: str = "revealed_check",
     keep: str = "retain",
