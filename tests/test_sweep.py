@@ -301,3 +301,31 @@ class TestCommands:
             2,
             "error: compare: give run folders, or one of --methods and --sweep to run first.\n",
         )
+
+
+class TestVaried:
+    """Whether the runs differ in one number, so that a figure can be drawn over it."""
+
+    def test_one_number_that_all_runs_set(self, here: Path):
+        text = "title: T\nrecipe: base.yaml\nruns: {a: {set: {seed: 1}}, b: {set: {seed: 2}}}"
+        at = {"method": "T", "key": "seed"}
+        assert [one.varied for one in read(text).runs] == [
+            {**at, "value": "1"},
+            {**at, "value": "2"},
+        ]
+
+    @pytest.mark.parametrize(
+        "runs",
+        [
+            "{a: {set: {seed: 1}}}",
+            "{a: {set: {seed: 1}}, b: {}}",
+            "{a: {set: {seed: 1}}, b: {set: {seed: 2, title: t}}}",
+            "{a: {set: {title: s}}, b: {set: {title: t}}}",
+            "{a: {set: {seed: 1}}, b: {set: {seed: 1}}}",
+            "{a: {set: {seed: 1}}, b: {recipe: base.yaml, set: {seed: 2}}}",
+        ],
+        ids=["one run", "not set", "two keys", "words", "the same", "another recipe"],
+    )
+    def test_anything_else(self, here: Path, runs: str):
+        found = read(f"recipe: base.yaml\nruns: {runs}")
+        assert [one.varied for one in found.runs] == [None] * len(found.runs)

@@ -43,12 +43,17 @@ class SweepFile(_Part):
 
 @dataclass(frozen=True)
 class SweepRun:
-    """One run of a sweep; relative paths of its data are looked for under `root`."""
+    """One run of a sweep; relative paths of its data are looked for under `root`.
+
+    `varied` is there where all runs differ in one number only: its `key`, this run's `value`, and as
+    `method` the sweep's title. A page then has a figure over it.
+    """
 
     name: str
     folder: str
     recipe: recipes.Recipe
     root: Path
+    varied: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,21 @@ def _run(path: Path, file: SweepFile, name: str, overrides: Sequence[str]) -> Sw
         made = recipes.build(content, overrides, str(path))
     except RecipeError as error:
         raise RecipeError([text.removeprefix(f"{path}: ") for text in error.problems]) from None
-    return SweepRun(name, slug(name), made.model_copy(update={"title": name}), root)
+    titled = made.model_copy(update={"title": name})
+    return SweepRun(name, slug(name), titled, root, _varied(file, name))
+
+
+def _varied(file: SweepFile, name: str) -> dict[str, str] | None:
+    """The one number that all runs of a sweep set, with its value in this one."""
+    keys = {key for one in file.runs.values() for key in one.set}
+    if len(keys) != 1 or len(file.runs) < 2:
+        return None
+    (key,) = keys
+    values = [one.set.get(key) for one in file.runs.values()]
+    is_number = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    if not is_number or len(set(values)) < len(values) or any(r.recipe for r in file.runs.values()):
+        return None
+    return {"method": file.title or "Sweep", "key": key, "value": str(file.runs[name].set[key])}
 
 
 def _put(content: dict[str, Any], key: str, value: object) -> None:

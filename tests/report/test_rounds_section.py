@@ -231,3 +231,38 @@ def test_every_text_of_a_round_is_escaped(tmp_path: Path) -> None:
     page = render(build([with_rounds(tmp_path / "run", [one], stages=[stage])]))
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 3
+
+
+def varied(folder: Path, weight: str, overlap: float, taken: float) -> Path:
+    """One run of a sweep over the weight; retain is `taken` below what the other adapter gives."""
+    found: Row = {"overlap": overlap, "retain after": 0.96 - taken}
+    stage = released(1, **found)
+    at = {"method": "Apart", "key": "method.0.select.weight", "value": weight}
+    return with_rounds(folder, [a_round(1)], stages=[stage], varied=at)
+
+
+def test_a_sweep_over_the_weight_draws_overlap_and_interference(tmp_path: Path) -> None:
+    each = (("10", 0.01, 0.02), ("0", 0.3, 0.05), ("0.1", 0.2, 0.04))
+    folders = [varied(tmp_path / w, w, o, t) for w, o, t in each]
+    (drawn,) = build(folders).sweeps
+    by_title = {one.title: one for one in drawn.panels}
+    assert by_title["Overlap"].lines[0].ys == (0.3, 0.2, 0.01)
+    assert by_title["Interference"].lines[0].ys == pytest.approx((0.05, 0.04, 0.02))
+    # 0.1 and 10 on one scale would leave the small ones on top of each other
+    assert by_title["Overlap"].lines[0].xs == (0.0, 1.0, 2.0)
+    assert by_title["Overlap"].x_names == ("0", "0.1", "10")
+    svg = panel(by_title["Overlap"])
+    ElementTree.fromstring(str(svg))
+    assert ">0.1<" in svg
+    assert ">10<" in svg
+    page = render(build(folders))
+    assert "that axis is no scale" in page
+    assert "what taking the one out costs the other" in page
+
+
+def test_values_of_like_size_stay_on_a_scale(tmp_path: Path) -> None:
+    folders = [varied(tmp_path / w, w, 0.1, 0.1) for w in ("1", "2", "4")]
+    (drawn,) = build(folders).sweeps
+    assert drawn.panels[-1].lines[0].xs == (1.0, 2.0, 4.0)
+    assert drawn.panels[-1].x_names == ()
+    assert "that axis is no scale" not in render(build(folders))

@@ -28,7 +28,7 @@ from unteach.report.charts import (
 )
 from unteach.report.read import Against, Answer, Event, Finding, Run, Step, read_all
 from unteach.report.relearn import Table, tables
-from unteach.report.rounds import Rounds, rounds
+from unteach.report.rounds import Rounds, adapters, rounds
 from unteach.report.scorecard import Scorecard, scorecards
 from unteach.report.table import Board, Model, board, labels, models
 from unteach.report.verdict import Verdict
@@ -356,6 +356,8 @@ SWEPT = (
     ("Retain, answered right (KRR)", ("krr", "retain"), "keeping"),
 )
 """Measures that a sweep's figure follows: title, audit and split, colour."""
+WIDE = 50
+"""Times that the largest of a sweep's values may be the smallest, for an axis that is a scale."""
 
 
 def _sweeps(runs: Sequence[Run]) -> Iterator[Sweep]:
@@ -367,31 +369,29 @@ def _sweeps(runs: Sequence[Run]) -> Iterator[Sweep]:
             together[varied.method, varied.key].append((value, run))
     for (method, key), found in together.items():
         ordered = sorted(found, key=lambda pair: pair[0])
-        xs = tuple(value for value, _ in ordered)
-        panels = [
-            panel
-            for title, at, css in SWEPT
-            if (panel := _swept(title, at, css, xs, [run for _, run in ordered], key)) is not None
-        ]
-        if len(set(xs)) > 1 and panels:
-            yield Sweep(method, key, tuple(panels))
+        values = [value for value, _ in ordered]
+        if len(set(values)) > 1:
+            panels = tuple(_swept(values, [run for _, run in ordered], key.rpartition(".")[2]))
+            if panels:
+                yield Sweep(method, key, panels)
 
 
-def _swept(
-    title: str,
-    at: tuple[str, str],
-    css: str,
-    xs: tuple[float, ...],
-    runs: Sequence[Run],
-    key: str,
-) -> Panel | None:
-    found = [run.measured("unlearned", *at) for run in runs]
-    if all(f is None for f in found):
-        return None
-    ys = tuple(None if f is None else f.point for f in found)
-    return Panel(
-        title, (Line(xs, ys, css, dots=True),), x_title=key.rpartition(".")[2], unit_range=True
-    )
+def _swept(values: Sequence[float], runs: Sequence[Run], name: str) -> Iterator[Panel]:
+    """A panel a measure; values of very different sizes stand side by side, at no scale."""
+    sizes = [abs(value) for value in values if value]
+    named = max(sizes) > WIDE * min(sizes)
+    x_names = tuple(f"{value:g}" for value in values) if named else ()
+    xs = tuple(map(float, range(len(values)))) if named else tuple(values)
+    for title, at, css in SWEPT:
+        measured = [run.measured("unlearned", *at) for run in runs]
+        if any(measured):
+            ys = tuple(None if f is None else f.point for f in measured)
+            line = Line(xs, ys, css, dots=True)
+            yield Panel(title, (line,), name, unit_range=True, x_names=x_names)
+    released = [adapters(run) for run in runs]
+    for title in dict.fromkeys(title for one in released for title in one):
+        line = Line(xs, tuple(one.get(title) for one in released), "forgetting", dots=True)
+        yield Panel(title, (line,), name, x_names=x_names)
 
 
 def _number_of(text: str) -> float | None:

@@ -73,13 +73,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One small figure of one or more curves over steps."""
+    """One small figure of one or more curves over steps.
+
+    With `x_names` the x axis is no scale: they are what stands at 0, 1 and so on.
+    """
 
     title: str
     lines: tuple[Line, ...]
     x_title: str = "step"
     level: float | None = None
     unit_range: bool = False
+    x_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -368,7 +372,7 @@ def panel(data: Panel) -> Markup:
     low, high = (0.0, 1.0) if data.unit_range else _padded(min(ys), max(ys))
     x = Scale(min(xs), max(max(xs), min(xs) + 1), left, width - right)
     y = Scale(low, high, height - bottom, top)
-    shapes = [_axes(x, y, x_title=data.x_title, y_title="", whole_x=True)]
+    shapes = [_axes(x, y, x_title=data.x_title, y_title="", whole_x=True, x_names=data.x_names)]
     if data.level is not None:
         shapes.append(_segment("floor", x(x.low), y(data.level), x(x.high), y(data.level)))
         shapes.append(_words("note", x(x.low) + 4, y(data.level) - 5, f"level {data.level:.2f}"))
@@ -515,15 +519,25 @@ def ticks(low: float, high: float, num_ticks: int = 5) -> list[float]:
 
 
 def _axes(
-    x: Scale, y: Scale, *, x_title: str, y_title: str, whole_x: bool = False, rows: bool = False
+    x: Scale,
+    y: Scale,
+    *,
+    x_title: str,
+    y_title: str,
+    whole_x: bool = False,
+    rows: bool = False,
+    x_names: Sequence[str] = (),
 ) -> Markup:
     """Grid lines with their numbers; `rows` leaves the y axis to the caller's own labels."""
     parts = []
-    for value in ticks(x.low, x.high, 5 if x.end - x.start < 500 else 10):
-        if whole_x and value != round(value):
-            continue
+    named = [(float(i), name) for i, name in enumerate(x_names)] or [
+        (value, _tick(value))
+        for value in ticks(x.low, x.high, 5 if x.end - x.start < 500 else 10)
+        if not whole_x or value == round(value)
+    ]
+    for value, name in named:
         parts.append(_segment("grid", x(value), y.start, x(value), y.end))
-        parts.append(_words("tick middle", x(value), y.start + 16, _tick(value)))
+        parts.append(_words("tick middle", x(value), y.start + 16, name))
     for value in [] if rows else ticks(y.low, y.high):
         parts.append(_segment("grid", x.start, y(value), x.end, y(value)))
         parts.append(_words("tick end", x.start - 7, y(value) + 4, _tick(value)))

@@ -121,13 +121,28 @@ def _moved(one: Round, split: str) -> Cell:
 
 def _interference(one: Round, found: Found, reason: str) -> Cell:
     """Of the kept rows: their probability with only the one adapter put in, less that with both."""
+    cost = _cost(one, found)
+    if cost is None:
+        return missing(reason)
+    return Cell(numbers.difference(Against(difference=cost)), value=cost)
+
+
+def _cost(one: Round, found: Found) -> float | None:
+    """What taking one adapter out costs the rows that the other one keeps."""
     kept = _kept_split(one, found)
-    if kept is None:
-        return missing(reason)
     alone, both = found.get(f"{kept} only added"), found.get(f"{kept} after")
-    if alone is None or both is None:
-        return missing(reason)
-    return Cell(numbers.difference(Against(difference=alone - both)), value=alone - both)
+    return None if alone is None or both is None else alone - both
+
+
+def adapters(run: Run) -> dict[str, float | None]:
+    """Overlap and interference of the last round that was kept; nothing if no adapter was put in."""
+    if not run.rounds:
+        return {}
+    one = _last(run.rounds)
+    found = _released(run).get(one.number, {})
+    if "overlap" not in found:
+        return {}
+    return {"Overlap": found["overlap"], "Interference": _cost(one, found)}
 
 
 def _looked_at(found: Found) -> list[str]:

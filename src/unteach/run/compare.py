@@ -107,7 +107,8 @@ def compare_sweep(
             changes |= {} if kept else {"save_model": False}
             label = one.folder if seed is None else f"{one.folder}-{seed}"
             recipe = one.recipe.model_copy(update=changes)
-            plans.append(Plan(label, recipe, one.root, out / label))
+            varied = one.varied and {**one.varied, "method": _titled(one.varied["method"], seed)}
+            plans.append(Plan(label, recipe, one.root, out / label, varied))
     return _run_all(plans, out, overwrite, redact, sweep.title or None, progress)
 
 
