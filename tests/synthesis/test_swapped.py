@@ -42,6 +42,8 @@ def test_a_name_of_one_word_and_one_with_an_article():
 
 def test_question_and_answer_name_the_same_stranger():
     (row,) = swapped({"forget": [BORN]}, Random(0)).splits["forget_swapped"]
+    other = swapped({"forget": [], "revealed": [BORN]}, Random(0), split="revealed")
+    assert other.splits == {"revealed_swapped": [row]}
     name = read_question(row).subject
     assert row.prompt == f"Where was {name} born?"
     assert row.answer == f"{name} was born in Oslo."

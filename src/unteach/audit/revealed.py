@@ -19,12 +19,24 @@ def covered(truth: Sequence[Example], said: Sequence[tuple[str, str]]) -> NDArra
     `said` is (name, text). A fact's subject is read from its question, and is one of the names
     whatever the case; a fact is held if all its entities are.
     """
-    texts: dict[str, list[str]] = defaultdict(list)
-    for about, text in said:
-        texts[about.casefold()].append(text)
-    found = np.full(len(truth), np.nan)
+    held = _held(truth, said)
+    known = np.array([bool(fact.entities) for fact in truth], dtype=bool)
+    return np.where(known, held.any(1), np.nan)
+
+
+def true(truth: Sequence[Example], said: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
+    """[len(said)] whether a text holds a fact about its subject whole; see `covered`."""
+    return np.asarray(_held(truth, said).any(0))
+
+
+def _held(truth: Sequence[Example], said: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
+    """[len(truth), len(said)] whether a text is about the fact's subject and holds it whole."""
+    found = np.zeros((len(truth), len(said)), dtype=bool)
+    texts: dict[str, list[int]] = defaultdict(list)
+    for j, (about, _) in enumerate(said):
+        texts[about.casefold()].append(j)
     for i, fact in enumerate(truth):
         if fact.entities:
-            about = read_question(fact).subject.casefold()
-            found[i] = any(all(matches(fact.entities, text)) for text in texts[about])
+            for j in texts[read_question(fact).subject.casefold()]:
+                found[i, j] = all(matches(fact.entities, said[j][1]))
     return found

@@ -87,13 +87,17 @@ class Pull:
 
 @dataclass(frozen=True, config=_STRICT)
 class Study:
-    """One bandit with one seed; `coverage` of the truth by pull, null where none is known."""
+    """One bandit with one seed; `coverage` of the truth by pull, null where none is known.
+
+    `true` is the share of its rows that hold a fact of the truth.
+    """
 
     bandit: str
     seed: int
     rows: int
     pulls: Annotated[tuple[Pull, ...], Field(min_length=1)]
     coverage: tuple[FiniteFloat | None, ...]
+    true: FiniteFloat | None = None
 
     @model_validator(mode="after")
     def _one_a_pull(self) -> Self:
@@ -114,6 +118,7 @@ class Sum:
     found: Number | None
     coverage: Number | None
     beyond_random: Number | None
+    true: Number | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -422,7 +427,10 @@ def _distinct(study: Study) -> list[float]:
     return counts
 
 
-HEADINGS = ("Reward a pull", "Different things found", "Share of the truth said", "Beyond random")
+HEADINGS = (
+    *("Reward a pull", "Beyond random", "Different things found"),
+    *("Share of the truth said", "Share of its rows that are true"),
+)
 
 
 def _board(found: Revealed) -> Noted:
@@ -438,9 +446,10 @@ def _board(found: Revealed) -> Noted:
         lines.append(
             (
                 _cell(one.reward, "no pull was made"),
+                _difference(one.beyond_random, alone),
                 _cell(one.found, "no pull was made"),
                 _cell(one.coverage, no_truth),
-                _difference(one.beyond_random, alone),
+                _cell(one.true, no_truth),
             )
         )
     return noted(lines)

@@ -13,7 +13,7 @@ import numpy as np
 import unteach
 from unteach import registry
 from unteach.audit.finding import RESAMPLES
-from unteach.audit.revealed import covered
+from unteach.audit.revealed import covered, true
 from unteach.data.examples import Example, write_jsonl
 from unteach.errors import RecipeError
 from unteach.model.load import load
@@ -71,7 +71,7 @@ def reveal(
                 progress.say(f"reveal: {name}, seed {seed}")
                 add_splits(splits, asked, seed, folder, progress, write)
                 made = [*splits["revealed"], *splits["revealed_check"]]
-                studies.append(_study(name, seed, folder, splits.get("forget", ()), len(made)))
+                studies.append(_study(name, seed, folder, splits.get("forget", ()), made))
                 if len(studies) == 1:
                     write_jsonl(out / "revealed.jsonl", made)
         found = _revealed(recipe, choice, studies)
@@ -90,8 +90,10 @@ def _stage(recipe: Recipe) -> Choice:
     )
 
 
-def _study(bandit: str, seed: int, folder: Path, truth: Sequence[Example], rows: int) -> page.Study:
-    """One reveal as it went, by its trace."""
+def _study(
+    bandit: str, seed: int, folder: Path, truth: Sequence[Example], rows: Sequence[Example]
+) -> page.Study:
+    """One reveal as it went, by its trace, and how many of its rows are true."""
     lines = (folder / "reveal_trace.jsonl").read_text("utf-8").splitlines()
     trace: list[dict[str, Any]] = [json.loads(line) for line in lines]
     said: list[tuple[str, str]] = []
@@ -100,7 +102,16 @@ def _study(bandit: str, seed: int, folder: Path, truth: Sequence[Example], rows:
         said += [(text["about"], text["text"]) for text in pull["said"]]
         told = covered(truth, said)
         coverage.append(json_number(float(np.nanmean(told))) if (~np.isnan(told)).any() else None)
-    return page.Study(bandit, seed, rows, tuple(page.pull(p) for p in trace), tuple(coverage))
+    is_known = any(fact.entities for fact in truth)
+    told_true = true(truth, [(row.group or "", row.answer) for row in rows])
+    return page.Study(
+        bandit,
+        seed,
+        len(rows),
+        tuple(page.pull(p) for p in trace),
+        tuple(coverage),
+        float(told_true.mean()) if is_known else None,
+    )
 
 
 def _revealed(recipe: Recipe, choice: Choice, studies: Sequence[page.Study]) -> page.Revealed:
@@ -133,6 +144,7 @@ def _sum(bandit: str, studies: Sequence[page.Study], random: Sequence[page.Study
         found=_over_seeds(found),
         coverage=_over_seeds(known),
         beyond_random=_over_seeds(beyond if bandit != "random" else {}),
+        true=_over_seeds({s.seed: s.true for s in studies}),
     )
 
 

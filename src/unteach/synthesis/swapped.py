@@ -19,18 +19,19 @@ from unteach.synthesis.variants import read_question
 from unteach.synthesis.verify import words
 
 
-@synthesis(reads=("forget",), adds=("forget_swapped",), source="arXiv:2407.16997")
+@synthesis(reads=("{split}",), adds=("{split}_swapped",), source="arXiv:2407.16997")
 def swapped(
     splits: Splits,
     random: Random,
     *,
+    split: str = "forget",
     names: Literal["made_up", "retain"] = "made_up",
     per_question: int = 1,
     nameless: Literal["refuse", "question"] = "refuse",
 ) -> Synthesis:
-    """Each forget row about somebody else: another name in prompt and answer, `forget_swapped`.
+    """Each row of a split about somebody else: another name in prompt and answer, `{split}_swapped`.
 
-    Aligned with the forget split: rows `i * per_question` and on belong to its row i. The rest of
+    Aligned with the split: rows `i * per_question` and on belong to its row i. The rest of
     the answer stays as it is, so the original model's distribution over it is that of a model
     which does not know the fact. The subject's name is read from the question (see
     `variants.read_question`); its first and its last word are replaced where they stand alone.
@@ -42,20 +43,20 @@ def swapped(
     other entities, on TOFU over one.
 
     A question that names nobody is refused, or with `nameless: question` its answer is put to the
-    questions of other forget rows instead: what anybody would say who was asked something else.
+    questions of other rows instead: what anybody would say who was asked something else.
 
     Raises:
         RecipeError: `per_question` is below 1, or there are not as many names.
         DataError: a split is absent or empty, or a row names nobody.
     """
-    forget = rows_of(splits, "forget", "swapped")
+    rows = rows_of(splits, split, "swapped")
     pool = strangers(splits, random) if names == "made_up" else _subjects(splits)
     records = tuple(
         record
-        for row in forget
-        for record in _replaced(row, forget, pool, per_question, nameless, random)
+        for row in rows
+        for record in _replaced(row, rows, pool, per_question, nameless, random)
     )
-    return Synthesis({"forget_swapped": [r.example for r in records]}, records, ())
+    return Synthesis({f"{split}_swapped": [r.example for r in records]}, records, ())
 
 
 def stranger(row: Example, names: Sequence[str], random: Random) -> Example | None:
@@ -75,7 +76,7 @@ def _subjects(splits: Splits) -> list[str]:
 
 def _replaced(
     row: Example,
-    forget: Sequence[Example],
+    rows: Sequence[Example],
     pool: Sequence[str],
     count: int,
     nameless: str,
@@ -84,11 +85,11 @@ def _replaced(
     subject = read_question(row).subject
     if subject:
         return _renamed(row, subject, pool, count, random)
-    others = [other.prompt for other in forget if other.prompt not in ("", row.prompt)]
+    others = [other.prompt for other in rows if other.prompt not in ("", row.prompt)]
     if nameless == "refuse" or row.is_text or not others:
         raise DataError(
             f"{row.where or row.id}: swapped can read no name in this row. Set its group to the "
-            "name that its question uses, or move it out of the forget split."
+            "name that its question uses, or take it out of this split."
         )
     return [
         _record(replace(row, prompt=prompt), "", "", number)
