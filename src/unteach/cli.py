@@ -177,6 +177,7 @@ def reveal(
     """Make a model say what it holds, without any forget data; nothing is unlearned.
 
     Example: unteach reveal reveal_person --out revealed
+
     Example: unteach reveal reveal_person --bandits neural_ucb,linucb,random --seeds 0,1,2,3,4 --out study
     """
     chosen = recipe.read(recipe_name, [*_of_benchmark(benchmark), *(changes or [])])
@@ -260,6 +261,7 @@ def audit(
     """Audit a model that anyone unlearned; it needs no metadata of ours.
 
     Example: unteach audit ./model --original base --forget f.jsonl --retain r.jsonl
+
     Example: unteach audit ./model --benchmark tofu/forget10 --retrained ./gold
     """
     named = {"gold": retrained, "data.forget": forget, "data.retain": retain}
@@ -332,8 +334,11 @@ def compare(
     """One table and one page over several runs, or over a sweep of methods.
 
     Example: unteach compare runs/npo runs/relearn --out compare.html
+
     Example: unteach compare --methods npo,relearn --seeds 0,1,2 --out runs/sweep
+
     Example: unteach compare --methods npo --vary data.benchmark.forget=0.1,0.2,0.4 --out runs/scale
+
     Example: unteach compare --sweep relearn_ablation --out runs/ablation
     """
     if sum(map(bool, (runs, methods, sweep_name))) != 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,9 +29,20 @@ def weights(looked: Probe) -> dict[str, torch.Tensor]:
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, *pairs: tuple[float, float]) -> None:
-    """The probabilities that are seen, look by look: of what goes, and of what stays."""
-    told: Iterator[float] = iter([p for pair in pairs for p in pair])
-    monkeypatch.setattr(module, "mean_probability", lambda model, rows: next(told))
+    """The probabilities that are seen, look by look: of what goes, and of what stays.
+
+    Of what goes that of what is specific, of what stays that of the whole answers.
+    """
+    told = iter(
+        [(p, is_kept) for pair in pairs for p, is_kept in zip(pair, (False, True), strict=True)]
+    )
+
+    def answer(model: object, rows: object, *, whole: bool) -> float:
+        p, is_kept = next(told)
+        assert whole == is_kept
+        return p
+
+    monkeypatch.setattr(module, "mean_probability", answer)
 
 
 def test_scales_of_zero_change_no_bit(looked: Probe):

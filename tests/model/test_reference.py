@@ -53,6 +53,10 @@ def test_a_probability_is_the_mean_over_rows_of_their_specific_tokens(tiny_chat_
     with torch.no_grad():
         each = [score(start.model, collate([row])).specific_p.item() for row in rows]
     assert mean_probability(start.model, rows) == pytest.approx(sum(each) / len(each), rel=1e-4)
+    whole = [logp.mean().exp().item() for logp in answer_logp(start.model, rows)]
+    assert any(not all(row.specific) for row in rows)
+    found = mean_probability(start.model, rows, whole=True)
+    assert found == pytest.approx(sum(whole) / len(whole), rel=1e-4)
 
 
 def test_what_is_cached_is_what_the_model_says(tiny_chat_folder):

@@ -80,7 +80,7 @@ def test_a_line_a_round(three: Path) -> None:
     """Interference: 0.96 with only the second adapter, 0.93 with both, so 0.03 is lost."""
     made = build([three]).rounds
     assert made is not None
-    assert made.headings[-2:] == ("Specific part, retain", "Specific part, forget")
+    assert made.headings[-2:] == ("Answer, retain", "Specific part, forget")
     assert [row.title for row in made.rows] == ["1", "2", "3"]
     assert [row.outcome for row in made.rows] == ["kept", "kept", "undone"]
     assert [cell.text for cell in made.rows[0].cells] == [
@@ -94,7 +94,7 @@ def test_a_line_a_round(three: Path) -> None:
 def test_curves_follow_what_was_kept_and_branch_at_what_was_not(three: Path) -> None:
     """Forget: 0.96 before, 0.64 and 0.36 after the rounds kept; the third led from 0.36 to 0.12."""
     shown = {one.title: one for one in panels(three)}
-    branch, kept = shown["Specific part of the answer: forget"].lines
+    branch, kept = shown["Probability of the specific part: forget"].lines
     assert kept.xs == (0, 1, 2)
     assert kept.ys == (0.96, 0.64, 0.36)
     assert (branch.xs, branch.ys, branch.css) == ((2, 3), (0.36, 0.12), "forgetting raw")
@@ -198,7 +198,7 @@ def test_of_several_runs_each_has_the_last_round_it_kept(three: Path, tmp_path: 
         ("NPO, 2 of 3", 1),
         ("Second, 1 of 1", 2),
     ]
-    assert made.headings[-1] == "Specific part, world"
+    assert made.headings[-1] == "Answer, world"
     assert made.rows[1].cells[-2].text == "n/a"
     assert "forget was not measured in this round" in made.footnotes
     assert made.ended == (f"NPO: {UNDONE}.", "Second: it was dry.")

@@ -113,10 +113,17 @@ def answer_logp(model: PreTrainedModel, rows: Sequence[Encoding], batch: int = 1
     return tabulate(model, rows, frozenset({"logp"}), batch)["logp"]
 
 
-def mean_probability(model: PreTrainedModel, rows: Sequence[Encoding]) -> float:
-    """exp(mean log-probability of an answer's specific tokens), averaged over rows; 0 to 1."""
+def mean_probability(
+    model: PreTrainedModel, rows: Sequence[Encoding], *, whole: bool = False
+) -> float:
+    """exp(mean log-probability of an answer's specific tokens), averaged over rows; 0 to 1.
+
+    With `whole` of all its tokens: what must stay is to be said as it was, not only the names in it.
+    """
     logps = answer_logp(model, rows)
-    parts = [logp[list(row.specific)] for row, logp in zip(rows, logps, strict=True)]
+    parts = [
+        logp if whole else logp[list(row.specific)] for row, logp in zip(rows, logps, strict=True)
+    ]
     return float(torch.stack([part.mean().exp() for part in parts]).mean())
 
 

@@ -219,8 +219,8 @@ class Answer(_Part):
 class Round(_Part):
     """One round of a repeat: rounds.json has a list of them.
 
-    `probability` is by split the mean over rows of the specific part of an answer, before the round
-    and after it; what a round that was not `kept` did was undone afterwards.
+    `probability` is by split a mean over rows, before the round and after it: of what is specific in
+    the answers of the forget set, and of the whole answers of another split; what a round that was not `kept` did was undone afterwards.
     """
 
     number: int

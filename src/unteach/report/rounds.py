@@ -70,7 +70,7 @@ def rounds(named: Sequence[tuple[str, Run]]) -> Rounds | None:
         panels=tuple(_panels(run)) if alone else (),
         see=_see(run.rounds) if alone else "",
         means=_means(run) if alone else "",
-        headings=(*HEADINGS, *(f"Specific part, {split}" for split in splits)),
+        headings=(*HEADINGS, *(f"{_part(split)}, {split}" for split in splits)),
         rows=tuple(
             Row(line.title, line.style, cells, line.outcome)
             for line, cells in zip(lines, marked.lines, strict=True)
@@ -78,6 +78,16 @@ def rounds(named: Sequence[tuple[str, Run]]) -> Rounds | None:
         footnotes=marked.footnotes,
         ended=tuple(_ended(shown, alone)),
     )
+
+
+def _part(split: str) -> str:
+    """What was measured of a split's answers: what is specific is what must go."""
+    return "Specific part" if split.startswith("forget") else "Answer"
+
+
+def _measure(split: str) -> str:
+    """The audit that measures the same."""
+    return "specific_probability" if split.startswith("forget") else "probability"
 
 
 def _last(made: Sequence[Round]) -> Round:
@@ -161,9 +171,9 @@ def _panels(run: Run) -> Iterator[Panel]:
     made = run.rounds
     for split in made[0].probability:
         css = "forgetting" if split.startswith("forget") else "keeping"
-        gold = run.measured("gold", "specific_probability", split)
+        gold = run.measured("gold", _measure(split), split)
         yield Panel(
-            f"Specific part of the answer: {split}",
+            f"Probability of the {_part(split).lower()}: {split}",
             tuple(_followed(made, split, css)),
             "after round",
             level=gold.point if gold else None,
@@ -226,14 +236,16 @@ def _see(made: Sequence[Round]) -> str:
 
 def _means(run: Run) -> str:
     made, found = run.rounds, _released(run)
-    said = ["These are means of the probability of what is specific in an answer."]
+    said = [
+        "These are mean probabilities: of whole answers, and of what is specific in those that go."
+    ]
     if _own_splits(made, found):
         said.append("What was revealed is new in every round, so that its pieces need not meet.")
     watched = made[0].probability
     decided = {split for own in found.values() for split in _looked_at(own)}
     if "forget" in watched and len(watched) > 1 and "forget" not in decided:
         said.append("The forget set was measured only: no round was decided by it.")
-    if any(run.measured("gold", "specific_probability", split) for split in watched):
+    if any(run.measured("gold", _measure(split), split) for split in watched):
         said.append("The dashed line is gold's level.")
     if not all(one.kept for one in made):
         said.append("Faint is a round that was undone.")

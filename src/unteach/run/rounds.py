@@ -22,11 +22,12 @@ Do = Callable[[Stage, str, bool], None]
 
 @dataclass(frozen=True)
 class Round:
-    """What a round revealed and did. Probabilities are means of the specific part of answers.
+    """What a round revealed and did.
 
     `worth` is the mean reward of a pull in it, None where nothing was revealed by asking.
-    `probability` is of each split before and after: what was revealed, what is watched, and the truth
-    where the data have a forget split; nothing is decided by the last.
+    `probability` is of a split before and after, a mean over rows: of the whole answers of what is
+    watched, and of what is specific in the truth where the data have a forget split; nothing is
+    decided by that.
     """
 
     number: int
@@ -46,7 +47,8 @@ def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
     the round it was in.
     """
     done: list[Round] = []
-    now = {s: _probability(state, s) for s in (plan.watch, "forget") if s in state.splits}
+    followed = [s for s in (plan.watch, "forget") if s in state.splits]
+    now = {s: _probability(state, s, plan) for s in followed}
     start = now[plan.watch]
     # what the stages add belongs to their round
     given = dict(state.splits)
@@ -59,7 +61,7 @@ def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
         for j, stage in enumerate(plan.stages):
             do(stage, recipes.in_round(at, number, stage.verb, j), True)
         made = tuple(name for name in state.splits if name not in given)
-        now = {s: _probability(state, s) for s in before}
+        now = {s: _probability(state, s, plan) for s in followed}
         kept = now[plan.watch] >= plan.keep * start
         told = _told(state)
         one = Round(
@@ -131,8 +133,8 @@ def _write(folder: RunFolder, done: list[Round]) -> None:
     write_text(folder.rounds, json.dumps([asdict(one) for one in done], indent=2) + "\n")
 
 
-def _probability(state: Unlearning, split: str) -> float:
-    return mean_probability(state.loaded.model, state.rows(split))
+def _probability(state: Unlearning, split: str, plan: Repeat) -> float:
+    return mean_probability(state.loaded.model, state.rows(split), whole=split == plan.watch)
 
 
 def _snapshot(state: Unlearning) -> dict[str, torch.Tensor]:

@@ -31,9 +31,9 @@ def release(
     """Take an adapter out, put another in: theta - a D_subtract + b D_add, D = scale x B A.
 
     `subtract` and `add` are adapters that earlier stages trained `into` a name, on this model. a is
-    searched in `scales`, b in `add_scales`: of the pairs that leave the mean answer probability of
-    `keep` at `floor` of what it is now or above, the one with the lowest on `check`. Both are read on
-    their first `rows` rows. For one b the search goes up through `scales` and stops at the first that
+    searched in `scales`, b in `add_scales`: of the pairs that leave the mean probability of the
+    answers of `keep` at `floor` of what it is now or above, the one with the lowest on what is specific
+    in those of `check`. Both are read on their first `rows` rows. For one b the search goes up through `scales` and stops at the first that
     harms `keep`. If no pair passes, or none lowers `check`, nothing changes. Scales of 0 change nothing.
 
     Returns a, b, and the probabilities before, after, and with only the one or the other adapter; that
@@ -63,7 +63,7 @@ def release(
     @cache
     def look(a: float, b: float) -> dict[str, float]:
         matrices.set(a, b)
-        return {s: mean_probability(probe.model, read) for s, read in looked_at.items()}
+        return {s: mean_probability(probe.model, r, whole=s == keep) for s, r in looked_at.items()}
 
     before = look(0.0, 0.0)
     chosen = (0.0, 0.0)

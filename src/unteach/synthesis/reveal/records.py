@@ -21,8 +21,10 @@ class Said:
 class Worth:
     """What one text earned, from 0 to 1, and what in it earned that.
 
-    `found` holds one string for each thing, as it stands in the text.
+    `found` holds one string for each thing that counts as new or known, as it stands in the text;
+    `specific` the names, numbers and the like in it, where those are less than what was found.
     """
 
     value: float
     found: tuple[str, ...] = ()
+    specific: tuple[str, ...] = ()

@@ -302,7 +302,9 @@ def _kept(pulls: Sequence[_Pull], random: Random, check: float, reward: str) -> 
             row = Example(
                 prompt=text.prompt,
                 answer=text.text,
-                entities=tuple(f for f in text.worth.found if f in text.text),
+                entities=tuple(
+                    f for f in text.worth.specific or text.worth.found if f in text.text
+                ),
                 id=source,
                 group=text.about or source,
             )

@@ -83,8 +83,9 @@ def name_coverage(said: Said) -> list[Worth]:
     addresses that the instruction does not say. They count in sentences that speak of the name: by
     the name or a part of it, by a pronoun or in a list while nobody else was named since, in the
     first person where the instruction asks the model to play someone, or as an opening that is
-    short ("In Lagos.") or goes on with an instruction that has no end ("Ada Obi was born in"). Questions and refusals state nothing. `found` is each such sentence once. A trade in
-    lower case ("a nurse") is not seen, and nothing is checked for truth.
+    short ("In Lagos.") or goes on with an instruction that has no end ("Ada Obi was born in").
+    Questions and refusals state nothing. `found` is each such sentence once, `specific` what they
+    state. A trade in lower case ("a nurse") is not seen, and nothing is checked for truth.
 
     Raises:
         RecipeError: the instruction asks about nobody.
@@ -97,14 +98,15 @@ def name_coverage(said: Said) -> list[Worth]:
     known = _known(said)
     worths = []
     for text in said.texts:
-        things: set[str] = set()
+        things: dict[str, str] = {}
         statements: dict[str, str] = {}
         for sentence in _about(text, said):
-            new = {_key(thing) for thing in _specific(sentence, known)}
+            new = {_key(thing): thing for thing in _specific(sentence, known)}
             if new and not _declines(sentence):
-                things |= new
+                things = new | things
                 statements.setdefault(_key(sentence), sentence)
-        worths.append(Worth(1 - 2.0 ** -len(things), tuple(statements.values())))
+        stated = tuple(statements.values())
+        worths.append(Worth(1 - 2.0 ** -len(things), stated, tuple(things.values())))
     return worths
 
 
@@ -247,7 +249,8 @@ def diverse(worths: Iterable[Worth], seen: set[str]) -> list[Worth]:
         keys = {_key(thing): thing for thing in reversed(worth.found)}
         new = [key for key in keys if key not in seen]
         share = len(new) / len(keys) if keys else 1.0
-        kept.append(Worth(worth.value * share, tuple(keys[key] for key in reversed(new))))
+        found = tuple(keys[key] for key in reversed(new))
+        kept.append(Worth(worth.value * share, found, worth.specific))
         seen.update(new)
     return kept
 
