@@ -28,14 +28,12 @@ def weights(looked: Probe) -> dict[str, torch.Tensor]:
     return {n: p.detach().clone() for n, p in looked.model.named_parameters()}
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, *pairs: tuple[float, float]) -> None:
+def answering(monkeypatch: pytest.MonkeyPatch, *looks: tuple[float, ...]) -> None:
     """The probabilities that are seen, look by look: of what goes, and of what stays.
 
     Of what goes that of what is specific, of what stays that of the whole answers.
     """
-    told = iter(
-        [(p, is_kept) for pair in pairs for p, is_kept in zip(pair, (False, True), strict=True)]
-    )
+    told = iter([(p, number > 0) for look in looks for number, p in enumerate(look)])
 
     def answer(model: object, rows: object, *, whole: bool) -> float:
         p, is_kept = next(told)
@@ -77,6 +75,17 @@ def test_it_takes_the_pair_that_forgets_most_and_keeps_enough(
     for name, p in weights(looked).items():
         change = into[name].change() - 2 * out[name].change() if name in out else 0
         assert torch.allclose(p, before[name] + change, atol=1e-6)
+
+
+def test_either_of_two_splits_that_stay_can_end_the_search(
+    looked: Probe, monkeypatch: pytest.MonkeyPatch
+):
+    """Of 0.8 and 0.4 half must stay: a 1 leaves (0.6, 0.3), a 2 leaves (0.6, 0.1), which harms."""
+    both = replace(looked, splits={**looked.splits, "neutral": people(2, 7)})
+    answering(monkeypatch, (0.9, 0.8, 0.4), (0.5, 0.6, 0.3), (0.1, 0.6, 0.1))
+    found = release(both, subtract="known", also_keep="neutral", scales=(1, 2, 3), floor=0.5)
+    assert found["subtracted"] == 1
+    assert found["neutral after"] == 0.3
 
 
 def test_nothing_changes_where_every_scale_harms(looked: Probe, monkeypatch: pytest.MonkeyPatch):

@@ -15,16 +15,17 @@ from unteach.model.reference import mean_probability
 from unteach.registry import edit
 
 
-@edit(source="arXiv:2509.14624", reads=("{check}", "{keep}"))
+@edit(source="arXiv:2509.14624", reads=("{check}", "{keep}", "{also_keep}"))
 def release(
     probe: Probe,
     *,
     subtract: str,
     add: str = "",
     scales: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0),
-    add_scales: tuple[float, ...] = (0.0, 0.5, 1.0),
+    add_scales: tuple[float, ...] = (0.0, 1.0),
     check: str = "revealed_check",
     keep: str = "retain",
+    also_keep: str = "retain",
     floor: float = 0.95,
     rows: int = 32,
 ) -> dict[str, float]:
@@ -32,9 +33,9 @@ def release(
 
     `subtract` and `add` are adapters that earlier stages trained `into` a name, on this model. a is
     searched in `scales`, b in `add_scales`: of the pairs that leave the mean probability of the
-    answers of `keep` at `floor` of what it is now or above, the one with the lowest on what is specific
-    in those of `check`. Both are read on their first `rows` rows. For one b the search goes up through `scales` and stops at the first that
-    harms `keep`. If no pair passes, or none lowers `check`, nothing changes. Scales of 0 change nothing.
+    answers of `keep` and of `also_keep` (plain text, say) at `floor` of what it is now or above, the one
+    with the lowest on what is specific in those of `check`. Each is read on its first `rows` rows. For one b the search goes up through `scales` and stops at the first that
+    harms one of them. If no pair passes, or none lowers `check`, nothing changes. Scales of 0 change nothing.
 
     Returns a, b, and the probabilities before, after, and with only the one or the other adapter; that
     of `keep` with only `add` minus that with both is what taking out costs the kept, which two
@@ -56,20 +57,21 @@ def release(
             f"release: floor is {floor} and rows is {rows}; floor is a share from 0 to 1, rows 1 or more."
         )
     out, into = probe.adapter(subtract), probe.adapter(add) if add else {}
-    looked_at = {split: probe.rows(split)[:rows] for split in (check, keep)}
+    kept = {keep, also_keep}
+    looked_at = {split: probe.rows(split)[:rows] for split in (check, keep, also_keep)}
 
     matrices = _Matrices(probe.model, out, into)
 
     @cache
     def look(a: float, b: float) -> dict[str, float]:
         matrices.set(a, b)
-        return {s: mean_probability(probe.model, r, whole=s == keep) for s, r in looked_at.items()}
+        return {s: mean_probability(probe.model, r, whole=s in kept) for s, r in looked_at.items()}
 
     before = look(0.0, 0.0)
     chosen = (0.0, 0.0)
     for b in sorted(set(map(float, add_scales))) if add else (0.0,):
         for a in sorted(set(map(float, scales))):
-            if look(a, b)[keep] < floor * before[keep]:
+            if any(look(a, b)[split] < floor * before[split] for split in kept):
                 break
             if look(a, b)[check] < look(*chosen)[check]:
                 chosen = (a, b)
