@@ -92,3 +92,25 @@ def test_a_real_model_gets_the_scorecard_of_tofu(tmp_path: Path, monkeypatch: py
     assert forget.n == 4
     assert 0.01 < forget.point < 0.4
     assert "Scorecard" in folder.report.read_text()
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_real_model_says_what_it_can_and_has_it_taken_out(tmp_path: Path):
+    """No forget data: it writes Python when asked to, and what it wrote is then less probable."""
+    small = (
+        "method.0.repeat.rounds=1",
+        "method.0.repeat.stages.0.synthesize.budget=4000",
+        "method.0.repeat.stages.0.synthesize.max_tokens=48",
+        "method.0.repeat.stages.3.edit.scales=[2.0,6.0]",
+        "audits=[{name: probability, split: retain}]",
+        "save_model=false",
+        "device=cpu",
+    )
+    folder = run(read("reveal_code", small), tmp_path / "run", name="code")
+    (one,) = read_run(folder.path).rounds
+    assert one.rows >= 4
+    assert one.worth
+    found = next(s["found"] for s in folder.read_record()["stages"] if "found" in s)
+    assert found["subtracted"] > 0
+    assert found["revealed_check after"] < found["revealed_check before"]
+    assert found["retain after"] >= 0.95 * found["retain before"]

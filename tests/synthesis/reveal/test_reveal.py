@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.synthesis.reveal.test_instructions import Scripted
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
 from unteach.synthesis.records import Synthesis
 from unteach.synthesis.reveal import instructions
+from unteach.synthesis.reveal import reveal as module
 from unteach.synthesis.reveal.reveal import reveal
 
 FORGET = [
@@ -74,9 +76,9 @@ def hash_of(text: str) -> int:
     return sum((i + 1) * ord(c) for i, c in enumerate(text))
 
 
-def revealed(model: Model | None = None, seed: int = 0, **changes: Any) -> Synthesis:
+def revealed(subject: Model | None = None, seed: int = 0, **changes: Any) -> Synthesis:
     params: dict[str, Any] = {"names_of": "forget", "budget": 2000, "max_tokens": 1, **changes}
-    return reveal(SPLITS, Random(seed), model or Model(), **params)
+    return reveal(SPLITS, Random(seed), subject or Model(), **params)
 
 
 def test_nothing_but_the_names_is_read_of_the_split():
@@ -173,3 +175,25 @@ def test_where_nothing_can_be_had_it_says_what_was_tried():
     nameless: Splits = {"forget": [Example("What is it?", "It.")]}
     with pytest.raises(DataError, match="names anybody"):
         reveal(nameless, Random(0), Model(), names_of="forget")
+
+
+def test_a_provider_writes_instructions_and_sees_no_name(monkeypatch: pytest.MonkeyPatch):
+    """It writes one that can be used and one without the name; the rules add what is missing."""
+    writer = Scripted("1. In which hospital was {name} born?\n2. Tell me a joke.")
+    asked: dict[str, Any] = {}
+
+    def load(provider: str, **how: Any) -> Scripted:
+        asked.update(how, provider=provider)
+        return writer
+
+    monkeypatch.setattr(module, "load", load)
+    model = Model()
+    made = revealed(model, provider="endpoint", model="gpt")
+    assert asked == {"provider": "endpoint", "model": "gpt"}
+    assert "In which hospital was Ada Byron born?" in model.asked
+    assert "Tell me a joke." not in model.asked
+    shown = " ".join(said["content"] for request in writer.seen for said in request.messages)
+    assert "{name}" in shown
+    assert "Ada" not in shown
+    assert "Olin" not in shown
+    assert {pull["pool"] for pull in made.trace[:8]} == {22, 26}

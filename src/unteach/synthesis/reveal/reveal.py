@@ -16,10 +16,13 @@ from unteach import registry
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
 from unteach.registry import synthesis
+from unteach.synthesis.providers.load import load
+from unteach.synthesis.providers.texts import Provider
 from unteach.synthesis.records import Drop, Record, Subject, Synthesis
 from unteach.synthesis.reveal import instructions
 from unteach.synthesis.reveal.records import Said, Worth
 from unteach.synthesis.reveal.rewards import diverse
+from unteach.synthesis.reveal.seeds import Task
 from unteach.synthesis.variants import read_question
 
 if TYPE_CHECKING:
@@ -52,6 +55,8 @@ def reveal(
     names_of: str = "",
     type: str = "people",
     own: str = "",
+    provider: str = "",
+    model: str = "",
     budget: int = 20000,
     batch: int = 4,
     names: int = 2,
@@ -67,11 +72,14 @@ def reveal(
     them earned by the `reward`. A pull asks one instruction, of `task` `person` about `names` of the
     names in turn, and draws `samples` answers each. It earns the mean worth of its texts, where what
     was said before earns nothing. Each batch of pulls is followed by new instructions, made of the
-    best ones by rules, until there are `pool`. The reveal ends before it takes more than `budget`
+    best ones by rules, until there are `pool`. With a `provider` it writes them first, and the rules
+    add what is missing: it is `endpoint` (and `model`) or a model on this machine, as in
+    `relearn_written`, and is shown instructions with {name} left open, and no name. The reveal ends before it takes more than `budget`
     tokens, read and written.
 
     The names are `about`, or those that the questions of the split `names_of` ask about: nothing
-    but the names is read of it. `type` is what instructions of the task `entities` ask for. `own` is a file of instructions to begin with, one a line.
+    but the names is read of it. `type` is what instructions of the task `entities` ask for. `own` is
+    a file of instructions to begin with, one a line.
 
     A row is the instruction with a text that earned something, and no text twice; the share `check`
     of the rows is set aside as `revealed_check`. The trace has each pull with what it earned.
@@ -82,7 +90,8 @@ def reveal(
     Raises:
         RecipeError: a number is out of range, or `person` has no names.
         DataError: the split of the names is absent or names nobody, `own` cannot be read, or
-            nothing that the model said was worth anything.
+            nothing that the model said was worth anything; the provider was gone.
+        EndpointError, ModelError: as `relearn_written`, of the provider.
     """
     _check_numbers(budget, batch, names, samples, max_tokens, temperature, pool, check)
     asked_about = about or _subjects(splits, names_of)
@@ -91,6 +100,7 @@ def reveal(
             "reveal: the task person asks about names. Give about: [a name, ...], or names_of: a "
             "split whose questions name them."
         )
+    writer = load(provider, model=model or None) if provider else None
     seen = _Seen(write, random.randrange(2**31), type)
     desk = _Desk(
         write=write,
@@ -128,7 +138,7 @@ def reveal(
             pulls.append(replace(one, number=number, score=score, spent=spent, pool=len(arms)))
         room = min(batch, pool - len(arms))
         if room > 0:
-            new = instructions.grow(_best(pulls, 4), arms, room, random, task=task)
+            new = _new(_best(pulls, 4), arms, room, random, task, writer, len(pulls))
             if new:
                 arms += new
                 embedded = np.concatenate([embedded, seen.embed(new)])
@@ -144,6 +154,23 @@ class _Text:
     text: str
     worth: Worth
     new: float
+
+
+def _new(
+    best: Sequence[str],
+    arms: Sequence[str],
+    number: int,
+    random: Random,
+    task: Task,
+    writer: Provider | None,
+    seed: int,
+) -> list[str]:
+    """Up to so many instructions after the best: those that a provider wrote, then by rules."""
+    if writer is None:
+        return instructions.grow(best, arms, number, random, task=task)
+    asked = instructions.written(writer, best, number, pool=arms, seed=seed)
+    new = list(asked.instructions)
+    return new + instructions.grow(best, [*arms, *new], number - len(new), random, task=task)
 
 
 @dataclass(frozen=True)
