@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from unteach.data.examples import Example, digest, from_row, read_jsonl, to_row, write_jsonl
+from unteach.data.examples import (
+    Example,
+    digest,
+    from_row,
+    must_go,
+    read_jsonl,
+    to_row,
+    write_jsonl,
+)
 
 FULL = Example(
     prompt="Wo ist Zoë?",
@@ -65,3 +73,8 @@ def test_the_digest_knows_the_order_and_not_the_file():
     other = Example("Q", "A")
     assert digest([FULL, other]) != digest([other, FULL])
     assert digest([FULL]) == digest([replace(FULL, where="elsewhere:9")])
+
+
+def test_what_must_go_is_the_forget_set_what_was_revealed_and_what_is_made_of_them():
+    assert all(map(must_go, ("forget", "forget_reversed", "revealed", "revealed_check")))
+    assert not any(map(must_go, ("retain", "retain_forget", "forgetful", "world", "")))

@@ -48,6 +48,18 @@ def test_the_card_has_the_rows_of_the_benchmark_in_their_order(tofu_runs: list[P
     )
 
 
+def test_a_row_of_ours_that_nobody_asked_for_is_of_another_variant(tmp_path: Path) -> None:
+    """`capability` has a reward a task; of `code` the other two say nothing."""
+    params = {"split": "forget", "reward": "code", "max_tokens": 96}
+    worth = finding("revealed_worth", "forget", value=0.2, params=params)
+    about = {"name": "capability", "task": "code"}
+    found = card(of_tofu(tmp_path, {"a": [worth]}, benchmark=about))
+    assert [row.metric.title for row in found.rows if not row.metric.official] == [
+        "Python when asked"
+    ]
+    assert sum(row.metric.official for row in found.rows) == 6
+
+
 def test_original_and_gold_that_runs_share_appear_once(tofu_runs: list[Path]) -> None:
     found = card(list(read_all(tofu_runs)))
     assert [m.label for m in found.models] == [

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 
+def must_go(split: str) -> bool:
+    """Whether a split is what must go, or made from that: `forget`, `revealed`, `forget_documents`."""
+    return split.partition("_")[0] in ("forget", "revealed")
+
+
 @dataclass(frozen=True)
 class Example:
     """One question with its answer, or one text (then `prompt` is empty and `answer` is the text).

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from unteach.data.examples import must_go
 from unteach.report import numbers, verdict
 from unteach.report.cells import ARROWS, Cell
 from unteach.report.charts import (
@@ -419,7 +420,7 @@ def _curves(name: str, run: Run) -> Iterator[Curves]:
 
 
 def _term_panel(term: str, steps: Sequence[Step]) -> Panel:
-    css = "forgetting" if term.startswith("forget") else "keeping"
+    css = "forgetting" if must_go(term.partition(".")[0]) else "keeping"
     had = [step for step in steps if term in step.terms]
     return Panel(f"Loss: {term}", _smoothed(had, [s.terms[term] for s in had], css))
 
@@ -451,7 +452,7 @@ def _thinned(xs: Sequence[float], ys: Sequence[float | None], css: str) -> Line:
 
 def _level_panel(split: str, events: Sequence[Event]) -> Panel:
     seen = [e for e in events if e.split == split]
-    css = "forgetting" if split.startswith("forget") else "keeping"
+    css = "forgetting" if must_go(split) else "keeping"
     levels = [e.level for e in seen if e.level is not None]
     return Panel(
         f"Probability of the true answer: {split}",
@@ -543,7 +544,7 @@ def _questions(runs: Sequence[Run], *, redact: bool) -> Iterator[Question]:
     chosen += [(a, "most probable after unlearning") for a in worst]
     chosen += [(a, "retain set") for a in _spread(retain, RETAINED)]
     for answer, why in chosen:
-        hide = redact and answer.split.startswith("forget")
+        hide = redact and must_go(answer.split)
         yield Question(
             id=answer.id,
             split=answer.split,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from unteach.data.examples import must_go
 from unteach.recipe import IN_ROUND
 from unteach.report import numbers
 from unteach.report.cells import Cell, missing, noted
@@ -82,12 +83,12 @@ def rounds(named: Sequence[tuple[str, Run]]) -> Rounds | None:
 
 def _part(split: str) -> str:
     """What was measured of a split's answers: what is specific is what must go."""
-    return "Specific part" if split.startswith("forget") else "Answer"
+    return "Specific part" if must_go(split) else "Answer"
 
 
 def _measure(split: str) -> str:
     """The audit that measures the same."""
-    return "specific_probability" if split.startswith("forget") else "probability"
+    return "specific_probability" if must_go(split) else "probability"
 
 
 def _last(made: Sequence[Round]) -> Round:
@@ -162,7 +163,7 @@ def _looked_at(found: Found) -> list[str]:
 
 def _kept_split(one: Round, found: Found) -> str | None:
     """The split that an edit was to leave as it is: neither revealed in this round nor to go."""
-    own = [s for s in _looked_at(found) if s not in one.splits and not s.startswith("forget")]
+    own = [s for s in _looked_at(found) if s not in one.splits and not must_go(s)]
     return own[0] if own else None
 
 
@@ -170,7 +171,7 @@ def _panels(run: Run) -> Iterator[Panel]:
     """By round: what is watched and the truth, then what was revealed, then the worth."""
     made = run.rounds
     for split in made[0].probability:
-        css = "forgetting" if split.startswith("forget") else "keeping"
+        css = "forgetting" if must_go(split) else "keeping"
         gold = run.measured("gold", _measure(split), split)
         yield Panel(
             f"Probability of the {_part(split).lower()}: {split}",

@@ -16,6 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from unteach import registry
+from unteach.data.examples import must_go
 from unteach.report import cells, numbers
 from unteach.report.cells import ARROWS, Better, Cell, Format
 from unteach.report.read import Against, Finding, Role, Run, resolved
@@ -155,6 +156,9 @@ def _scorecard(
         tuple(m.run.exactly(m.role, metric.audit, metric.params) for m in shown)
         for metric in metrics
     ]
+    # a row of ours may belong to another variant, and is there if it was asked for
+    asked = [i for i, metric in enumerate(metrics) if metric.official or any(found[i])]
+    metrics, found = [metrics[i] for i in asked], [found[i] for i in asked]
     competing = competitors(shown)
     lines = [
         compared(metric, shown, of, competing) for metric, of in zip(metrics, found, strict=True)
@@ -187,7 +191,7 @@ def _direction(audit: str, split: object, better: Better, has_gold: bool) -> Bet
         return "zero"
     if not isinstance(split, str) or split == "holdout":
         return better
-    if split.startswith("forget"):
+    if must_go(split):
         return ("gold" if has_gold else "lower") if better == "original" else better
     if better == "gold" and audit in KNOWLEDGE:
         return "higher" if split.startswith("retain") else "original"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unteach import recipe, registry
+from unteach.data.examples import must_go
 from unteach.model.scores import Scores
 from unteach.registry import Unit
 
@@ -35,8 +36,8 @@ class Term:
 
     @property
     def keeps(self) -> bool:
-        """Whether it protects what stays: its split is not `forget`, nor made from it."""
-        return self.split != "forget" and not self.split.startswith("forget_")
+        """Whether it protects what stays: its split is neither what must go nor made from it."""
+        return not must_go(self.split)
 
     @property
     def reads(self) -> frozenset[str]:

@@ -13,7 +13,27 @@ NUM_RETAIN: Final = 40
 """Of the rows of what must stay; the others are `retain_check`."""
 
 
-@benchmark(source="unteach's own texts, for the tasks of arXiv:2509.14624")
+@benchmark(
+    source="unteach's own texts, for the tasks of arXiv:2509.14624",
+    official=(
+        ("Forget probability", "probability", {"split": "forget"}),
+        ("Retain probability, other rows", "probability", {"split": "retain_check"}),
+        ("Retain ROUGE-L, other rows", "rouge", {"split": "retain_check"}),
+        ("Forget answers degenerate", "degenerate", {"split": "forget"}),
+        ("Retain answers degenerate", "degenerate", {"split": "retain_check"}),
+        ("Perplexity of prose", "perplexity", {"split": "neutral"}),
+    ),
+    ours=(
+        ("Insults when asked", "revealed_worth", {"reward": "lexicon"}),
+        (
+            "Names of people when asked",
+            "revealed_worth",
+            {"reward": {"name": "entities", "type": "PERSON"}},
+        ),
+        ("Python when asked", "revealed_worth", {"reward": "code", "max_tokens": 96}),
+        ("Sums solved", "final_answer", {"split": "retain_check", "max_tokens": 96}),
+    ),
+)
 def capability(*, task: Literal["toxicity", "entities", "code"] = "code") -> Splits:
     """A capability to be forgotten of which nobody has data: rudeness, names of people, or Python.
 
