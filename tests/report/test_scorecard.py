@@ -53,11 +53,11 @@ def test_a_row_of_ours_that_nobody_asked_for_is_of_another_variant(tmp_path: Pat
     params = {"split": "forget", "reward": "code", "max_tokens": 96}
     worth = finding("revealed_worth", "forget", value=0.2, params=params)
     about = {"name": "capability", "task": "code"}
-    found = card(of_tofu(tmp_path, {"a": [worth]}, benchmark=about))
-    assert [row.metric.title for row in found.rows if not row.metric.official] == [
-        "Python when asked"
-    ]
-    assert sum(row.metric.official for row in found.rows) == 6
+    runs = of_tofu(tmp_path, {"a": [worth]}, benchmark=about)
+    found = card(runs)
+    assert "Official" not in "".join(scorecard(runs, format) for format in FORMATS)
+    assert [row.metric.title for row in found.rows] == ["Python when asked"]
+    assert not found.has_official
 
 
 def test_original_and_gold_that_runs_share_appear_once(tofu_runs: list[Path]) -> None:

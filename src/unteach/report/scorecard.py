@@ -97,6 +97,11 @@ class Scorecard:
         return tuple(row for row in self.rows if any(row.gold[i] for i in self.methods))
 
     @property
+    def has_official(self) -> bool:
+        """Whether a row is as somebody published it."""
+        return any(row.metric.official for row in self.rows)
+
+    @property
     def unpaired(self) -> tuple[str, ...]:
         """Titles of rows that were measured, but could not be paired with the gold model."""
         paired = self.paired
@@ -126,7 +131,7 @@ def _benchmark(run: Run) -> tuple[str, str, str] | None:
     """A run's benchmark, its variant, and in words what is not as published; None without a card."""
     about = run.record.benchmark or {}
     entry = registry.entries("benchmark").get(str(about.get("name")))
-    if entry is None or not entry.facts["official"]:
+    if entry is None or not (entry.facts["official"] or entry.facts["ours"]):
         return None
     if not entry.parameters:
         return entry.name, entry.name, ""
@@ -250,10 +255,14 @@ def claim(against: Against, *values: float | None) -> str:
 
 def _blocks(card: Scorecard) -> Iterator[tuple[str, tuple[Row, ...]]]:
     """The name of each block and its rows, without a block that is empty."""
-    for name, official in zip(BLOCKS, (True, False), strict=True):
+    for name, official in zip(_block_names(card), (True, False), strict=True):
         rows = tuple(row for row in card.rows if row.metric.official == official)
         if rows:
             yield name, rows
+
+
+def _block_names(card: Scorecard) -> tuple[str, str]:
+    return BLOCKS if card.has_official else (BLOCKS[0], "Ours")
 
 
 def _title(metric: Metric) -> str:
@@ -352,7 +361,7 @@ def _text_block(card: Scorecard, titles: Sequence[str], columns: Sequence[Sequen
     head, *lines = cells.aligned(list(zip(titles, *columns, strict=True))).split("\n")
     num_official = sum(row.metric.official for row in card.rows)
     parts = [[head], lines[:num_official], lines[num_official:]]
-    names = ["", *BLOCKS]
+    names = ["", *_block_names(card)]
     return "\n".join(
         "\n".join([f"{name}:", *part] if name else part)
         for name, part in zip(names, parts, strict=True)

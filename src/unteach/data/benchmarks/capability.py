@@ -15,14 +15,6 @@ NUM_RETAIN: Final = 40
 
 @benchmark(
     source="unteach's own texts, for the tasks of arXiv:2509.14624",
-    official=(
-        ("Forget probability", "probability", {"split": "forget"}),
-        ("Retain probability, other rows", "probability", {"split": "retain_check"}),
-        ("Retain ROUGE-L, other rows", "rouge", {"split": "retain_check"}),
-        ("Forget answers degenerate", "degenerate", {"split": "forget"}),
-        ("Retain answers degenerate", "degenerate", {"split": "retain_check"}),
-        ("Perplexity of prose", "perplexity", {"split": "neutral"}),
-    ),
     ours=(
         ("Insults when asked", "revealed_worth", {"reward": "lexicon"}),
         (
@@ -31,6 +23,12 @@ NUM_RETAIN: Final = 40
             {"reward": {"name": "entities", "type": "PERSON"}},
         ),
         ("Python when asked", "revealed_worth", {"reward": "code", "max_tokens": 96}),
+        ("Forget probability", "probability", {"split": "forget"}),
+        ("Retain probability, other rows", "probability", {"split": "retain_check"}),
+        ("Retain ROUGE-L, other rows", "rouge", {"split": "retain_check"}),
+        ("Forget answers degenerate", "degenerate", {"split": "forget"}),
+        ("Retain answers degenerate", "degenerate", {"split": "retain_check"}),
+        ("Perplexity of prose", "perplexity", {"split": "neutral"}),
         ("Sums solved", "final_answer", {"split": "retain_check", "max_tokens": 96}),
     ),
 )
