@@ -35,6 +35,7 @@ def a_round(number: int, **more: Any) -> Row:
         "rows": 60 - 10 * number,
         "ended": "",
         "splits": ["revealed", "revealed_check"],
+        "coverage": 0.25 * number,
     }
     return row | more
 
@@ -84,7 +85,7 @@ def test_a_line_a_round(three: Path) -> None:
     assert [row.title for row in made.rows] == ["1", "2", "3"]
     assert [row.outcome for row in made.rows] == ["kept", "kept", "undone"]
     assert [cell.text for cell in made.rows[0].cells] == [
-        *("50", "0.40", "19\u202f839", "1.50", "0.50", "0.05", "+0.03"),
+        *("50", "0.40", "0.25", "19\u202f839", "1.50", "0.50", "0.05", "+0.03"),
         *("0.95 → 0.94", "0.96 → 0.64"),
     ]
     assert made.footnotes == ()
@@ -149,17 +150,17 @@ def test_what_was_not_measured_is_no_zero(tmp_path: Path) -> None:
         ("overlap", "revealed_check only subtracted", "retain only subtracted")
     )
     none |= dict.fromkeys(("revealed_check only added", "retain only added"))
-    one = a_round(1, worth=None, tokens=0)
+    one = a_round(1, worth=None, tokens=0, coverage=None)
     folder = with_rounds(tmp_path / "a", [one], stages=[released(1, added=0.0, **none)])
     made = build([folder]).rounds
     assert made is not None
     texts = [cell.text for cell in made.rows[0].cells]
-    assert texts[:7] == ["50", "n/a", "n/a", "1.50", "0.00", "n/a", "n/a"]
+    assert texts[:8] == ["50", "n/a", "n/a", "n/a", "1.50", "0.00", "n/a", "n/a"]
     assert made.footnotes == ("nothing was revealed by asking", "nothing was there to be put in")
     assert [one.title for one in made.panels][-1] != "Worth a pull"
     bare = build([with_rounds(tmp_path / "b", [one])]).rounds
     assert bare is not None
-    assert [cell.text for cell in bare.rows[0].cells][3:7] == ["n/a"] * 4
+    assert [cell.text for cell in bare.rows[0].cells][4:8] == ["n/a"] * 4
     assert bare.footnotes[1:] == ("no edit of the round took an adapter out",)
 
 
@@ -183,7 +184,7 @@ def test_of_two_repeats_the_edits_of_the_last_are_meant(tmp_path: Path) -> None:
     stages = [released(1, subtracted=3.0), released(1, method=2)]
     made = build([with_rounds(tmp_path / "run", [a_round(1)], stages=stages)]).rounds
     assert made is not None
-    assert made.rows[0].cells[3].text == "1.50"
+    assert made.rows[0].cells[4].text == "1.50"
 
 
 def test_of_several_runs_each_has_the_last_round_it_kept(three: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from peft import PeftModel
 
 from tests.run.conftest import KEEP, Ground, stage
+from unteach.data.examples import Example
 from unteach.errors import DataError, RecipeError
 from unteach.model import adapters
 from unteach.model.load import LoadOptions, load, locate
@@ -249,3 +250,15 @@ def test_what_cannot_be_undone_is_said(done: RunFolder, finished: RunFolder, tmp
         undo(done.path, [7], tmp_path / "out")
     with pytest.raises(DataError, match="holds no rounds"):
         undo(finished.path, [1], tmp_path / "out")
+
+
+def test_coverage_is_of_the_truth_about_those_who_were_asked_about():
+    """Of Ada Obi one fact of two was said, of Bo Lind none; of code nothing can be known."""
+    truth = [
+        Example("Where does Ada Obi live?", "In Turin.", entities=("Turin",)),
+        Example("Where does Ada Obi work?", "At Oil Co.", entities=("Oil Co",)),
+        Example("Where does Bo Lind live?", "In Lyon.", entities=("Lyon",)),
+    ]
+    assert rounds.coverage(truth, [("Ada Obi", "She lives in Turin.")]) == pytest.approx(1 / 3)
+    assert rounds.coverage(truth, [("pull-1.0", "def f(): ...")]) is None
+    assert rounds.coverage([], [("Ada Obi", "In Turin.")]) is None

@@ -231,6 +231,7 @@ class Round(_Part):
     rows: int = 0
     ended: str = ""
     splits: tuple[str, ...] = ()
+    coverage: Gap = None
 
 
 class _Rounds(RootModel[tuple[Round, ...]]):

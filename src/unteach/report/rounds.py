@@ -13,7 +13,7 @@ from unteach.report.charts import Line, Panel
 from unteach.report.read import Against, Round, Run
 
 HEADINGS = (
-    *("Rows revealed", "Worth a pull", "Tokens"),
+    *("Rows revealed", "Worth a pull", "Truth said by then", "Tokens"),
     *("Taken out, a", "Put in, b", "Overlap", "Interference"),
 )
 
@@ -103,12 +103,14 @@ def _released(run: Run) -> dict[int, Found]:
 
 def _cells(one: Round, found: Found, splits: Sequence[str]) -> tuple[Cell, ...]:
     nothing_asked = "nothing was revealed by asking"
+    nobody = "what was revealed is about nobody in the forget set"
     no_edit = "no edit of the round took an adapter out"
     one_adapter = "nothing was there to be put in" if found else no_edit
     asked = one.worth is not None
     return (
         Cell(numbers.count(one.rows)),
         _cell(one.worth, nothing_asked),
+        _cell(one.coverage, nobody if asked else nothing_asked),
         Cell(numbers.count(one.tokens)) if asked else missing(nothing_asked),
         _cell(found.get("subtracted"), no_edit),
         _cell(found.get("added"), no_edit),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from unteach import recipe as recipes
+from unteach.audit.revealed import covered
 from unteach.data.examples import Example, read_jsonl
 from unteach.model.reference import mean_probability
 from unteach.recipe import Repeat, Stage
 from unteach.run.folder import RunFolder, write_text
 from unteach.run.unlearn import Unlearning
+from unteach.synthesis.variants import read_question
 
 Do = Callable[[Stage, str, bool], None]
 """One stage, where it stands, and whether another one follows it."""
@@ -27,7 +30,8 @@ class Round:
     `worth` is the mean reward of a pull in it, None where nothing was revealed by asking.
     `probability` is of a split before and after, a mean over rows: of the whole answers of what is
     watched, and of what is specific in the truth where the data have a forget split; nothing is
-    decided by that.
+    decided by that. `coverage` is the share of that truth that was revealed in the rounds so far, None
+    where what was revealed is about nobody in it.
     """
 
     number: int
@@ -38,6 +42,7 @@ class Round:
     rows: int = 0
     ended: str = ""
     splits: tuple[str, ...] = field(default=())
+    coverage: float | None = None
 
 
 def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
@@ -50,6 +55,7 @@ def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
     followed = [s for s in (plan.watch, "forget") if s in state.splits]
     now = {s: _probability(state, s, plan) for s in followed}
     start = now[plan.watch]
+    said: list[tuple[str, str]] = []
     # what the stages add belongs to their round
     given = dict(state.splits)
     for number in range(1, plan.rounds + 1):
@@ -64,6 +70,8 @@ def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
         now = {s: _probability(state, s, plan) for s in followed}
         kept = now[plan.watch] >= plan.keep * start
         told = _told(state)
+        revealed = [name for name in made if name in ("revealed", "revealed_check")]
+        said += [(row.group or "", row.answer) for s in revealed for row in state.splits[s]]
         one = Round(
             number,
             kept,
@@ -72,6 +80,7 @@ def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
             told.tokens,
             sum(len(state.splits[s]) for s in made),
             splits=made,
+            coverage=coverage(state.splits.get("forget", ()), said),
         )
         first = done[0].worth if done else one.worth
         if not kept:
@@ -92,6 +101,18 @@ def repeat(state: Unlearning, plan: Repeat, at: str, do: Do) -> None:
             state.progress.say(f"{at}: {ended}")
             break
     state.round = 0
+
+
+def coverage(truth: Sequence[Example], said: Sequence[tuple[str, str]]) -> float | None:
+    """Share of the facts of `truth` that one text holds whole, None where no text is about any.
+
+    `said` is (name, text); see `audit.revealed.covered`.
+    """
+    names = {about.casefold() for about, _ in said if about}
+    if not any(read_question(fact).subject.casefold() in names for fact in truth):
+        return None
+    found = covered(truth, said)
+    return None if np.isnan(found).all() else float(np.nanmean(found))
 
 
 @dataclass(frozen=True)
