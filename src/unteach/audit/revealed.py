@@ -19,17 +19,10 @@ def covered(truth: Sequence[Example], said: Sequence[tuple[str, str]]) -> NDArra
     `said` is (name, text). A fact's subject is read from its question, and is one of the names
     whatever the case; a fact is held if all its entities are.
     """
-    held = _held(truth, said)
-    known = np.array([bool(fact.entities) for fact in truth], dtype=bool)
-    return np.where(known, held.any(1), np.nan)
+    return np.where([bool(fact.entities) for fact in truth], held(truth, said).any(1), np.nan)
 
 
-def true(truth: Sequence[Example], said: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
-    """[len(said)] whether a text holds a fact about its subject whole; see `covered`."""
-    return np.asarray(_held(truth, said).any(0))
-
-
-def _held(truth: Sequence[Example], said: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
+def held(truth: Sequence[Example], said: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
     """[len(truth), len(said)] whether a text is about the fact's subject and holds it whole."""
     found = np.zeros((len(truth), len(said)), dtype=bool)
     texts: dict[str, list[int]] = defaultdict(list)

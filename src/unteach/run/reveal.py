@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ import numpy as np
 import unteach
 from unteach import registry
 from unteach.audit.finding import RESAMPLES
-from unteach.audit.revealed import covered, true
+from unteach.audit.revealed import held
 from unteach.data.examples import Example, write_jsonl
 from unteach.errors import RecipeError
 from unteach.model.load import load
 from unteach.recipe import Choice, Recipe, stages
 from unteach.report import reveal as page
 from unteach.run import teach
-from unteach.run.folder import json_number, require_new, whole_disk, write_text
+from unteach.run.folder import require_new, whole_disk, write_text
 from unteach.run.prepare import prepare
 from unteach.run.progress import Progress
 from unteach.run.synthesize import ModelWriter, add_splits
@@ -96,21 +97,17 @@ def _study(
     """One reveal as it went, by its trace, and how many of its rows are true."""
     lines = (folder / "reveal_trace.jsonl").read_text("utf-8").splitlines()
     trace: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    said: list[tuple[str, str]] = []
-    coverage: list[float | None] = []
-    for pull in trace:
-        said += [(text["about"], text["text"]) for text in pull["said"]]
-        told = covered(truth, said)
-        coverage.append(json_number(float(np.nanmean(told))) if (~np.isnan(told)).any() else None)
-    is_known = any(fact.entities for fact in truth)
-    told_true = true(truth, [(row.group or "", row.answer) for row in rows])
+    facts = [fact for fact in truth if fact.entities]
+    said = held(facts, [(text["about"], text["text"]) for pull in trace for text in pull["said"]])
+    kept = held(facts, [(row.group or "", row.answer) for row in rows])
+    ends = accumulate(len(pull["said"]) for pull in trace)
     return page.Study(
         bandit,
         seed,
         len(rows),
         tuple(page.pull(p) for p in trace),
-        tuple(coverage),
-        float(told_true.mean()) if is_known else None,
+        tuple(float(said[:, :end].any(1).mean()) if facts else None for end in ends),
+        float(kept.any(0).mean()) if facts else None,
     )
 
 

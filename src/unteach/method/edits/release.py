@@ -34,8 +34,9 @@ def release(
     `subtract` and `add` are adapters that earlier stages trained `into` a name, on this model. a is
     searched in `scales`, b in `add_scales`: of the pairs that leave the mean probability of the
     answers of `keep` and of `also_keep` (plain text, say) at `floor` of what it is now or above, the one
-    with the lowest on what is specific in those of `check`. Each is read on its first `rows` rows. For one b the search goes up through `scales` and stops at the first that
-    harms one of them. If no pair passes, or none lowers `check`, nothing changes. Scales of 0 change nothing.
+    with the lowest on what is specific in those of `check`. Each is read on its first `rows` rows. For
+    one b the search goes up through `scales` and stops at the first that harms one of them. If no pair
+    passes, or none lowers `check`, nothing changes. Scales of 0 change nothing.
 
     Returns a, b, and the probabilities before, after, and with only the one or the other adapter; that
     of `keep` with only `add` minus that with both is what taking out costs the kept, which two

@@ -74,8 +74,8 @@ def reveal(
     was said before earns nothing. Each batch of pulls is followed by new instructions, made of the
     best ones by rules, until there are `pool`. With a `provider` it writes them first, and the rules
     add what is missing: it is `endpoint` (and `model`) or a model on this machine, as in
-    `relearn_written`, and is shown instructions with {name} left open, and no name. The reveal ends before it takes more than `budget`
-    tokens, read and written.
+    `relearn_written`, and is shown instructions with {name} left open, and no name. The reveal ends
+    before it takes more than `budget` tokens, read and written.
 
     The names are `about`, or those that the questions of the split `names_of` ask about: nothing
     but the names is read of it. `type` is what instructions of the task `entities` ask for. `own` is
