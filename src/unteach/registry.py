@@ -271,6 +271,16 @@ def audit(
     reads: Iterable[str],
     better: Literal["lower", "higher", "gold", "original"],
     version: int,
+    shows: Literal["knowledge", "language", "conduct", "nothing"],
+    rung: int = 0,
+    knowing: Literal["high", "low"] = "high",
+    margin: float = 0.0,
+    gate: bool = False,
+    chance: float | None = None,
+    collapse: float = 0.0,
+    ratio: bool = False,
+    only: Mapping[str, Any] | None = None,
+    attack: str = "",
     source: str = "",
     percent: bool = False,
     choices: Iterable[str] = (),
@@ -280,6 +290,23 @@ def audit(
     `reads` names evidence as `split.tokens`, `split.wrong` or `split.texts`; `{split}` in it is
     filled from the parameter of that name. `better` says where a good model's value lies.
     `choices` are kinds of registered functions, as in `synthesis`.
+
+    What the verdict makes of it (`report/verdict.py`) is declared here and nowhere else. `shows`:
+
+    - `knowledge`: of the forgotten, on a split that must go, and then it is a test of leaks; of
+      what was to be kept, on any other. `knowing` is the side on which a model lies that knows,
+      `margin` the difference, in the audit's unit, up to which two models count as level, `rung`
+      the access that the test stands for (`report/ladder.py`). A `gate` must be shown level with
+      the yardstick before anything is called forgotten; others can only raise an alarm. `chance`
+      is the value that a model has which knows nothing, where that is known beforehand.
+    - `language`: repetition and the like, compared with the original's; past `margin` it is
+      strained, past `collapse` it is broken. With `ratio` both are factors. `better` says which
+      way is worse.
+    - `conduct`: what an observer sees without reading any answer, as refusals: a tell.
+    - `nothing`: a published aggregate of other audits, or a number on no scale of leak or damage.
+
+    `only` names parameters with which it means that; with others it takes no part. `attack` is the
+    entry of the ladder's list of attacks that it makes.
     """
     return _register(
         "audit",
@@ -288,6 +315,16 @@ def audit(
             "reads": reads,
             "better": better,
             "version": version,
+            "shows": shows,
+            "rung": rung,
+            "knowing": knowing,
+            "margin": margin,
+            "gate": gate,
+            "chance": chance,
+            "collapse": collapse,
+            "ratio": ratio,
+            "only": only,
+            "attack": attack,
             "source": source,
             "percent": percent,
             "choices": choices,

@@ -13,6 +13,7 @@ from unteach import registry
 from unteach.data.batches import collate
 from unteach.model.scores import score
 from unteach.registry import REQUIRED, Entry
+from unteach.report import ladder
 
 BUILT_IN = [
     pytest.param(entry, id=f"{kind}-{name}")
@@ -94,3 +95,24 @@ def test_an_optimizer_goes_downhill_at_the_rate_given(entry: Entry):
     (weight**2).sum().backward()
     optimizer.step()
     assert 0 < weight.item() < 1
+
+
+@entries("audit")
+def test_an_audit_declares_what_the_verdict_makes_of_it(entry: Entry):
+    """Side, direction, margin and rung stand where it is registered; nothing is taken for granted."""
+    facts = entry.facts
+    attacks = {attack.name for attack in ladder.ATTACKS}
+    if facts["shows"] == "knowledge":
+        assert facts["rung"] in ladder.RUNGS
+        assert facts["margin"] > 0
+        assert facts["rung"] <= 2 or not facts["gate"]  # a claim begins with who asks and who reads
+    elif facts["shows"] == "language":
+        assert facts["collapse"] > facts["margin"] > 0
+        assert facts["better"] in ("lower", "higher")
+    elif facts["shows"] == "conduct":
+        assert facts["margin"] > 0
+    else:
+        assert facts["shows"] == "nothing"
+        assert not facts["gate"]
+    assert not facts["attack"] or facts["attack"] in attacks
+    assert set(facts["only"] or {}) <= {p.name for p in entry.parameters}

@@ -29,6 +29,9 @@ Z = 1.96
     reads=("{split}.tokens", "{split}.wrong"),
     better="original",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
     source="MMLU, arXiv:2009.03300",
 )
 def multiple_choice(ev: Evidence, *, split: str = "mmlu", normalise: bool = False) -> Finding:
@@ -51,6 +54,9 @@ def multiple_choice(ev: Evidence, *, split: str = "mmlu", normalise: bool = Fals
     reads=("{split}.tokens", "{split}.wrong"),
     better="original",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
     source="TOFU, arXiv:2401.06121",
 )
 def probability_of_options(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -70,6 +76,9 @@ def probability_of_options(ev: Evidence, *, split: str = "forget") -> Finding:
     reads=("{split}.texts({max_tokens})",),
     better="original",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
     source="GSM8K, arXiv:2110.14168",
 )
 def final_answer(ev: Evidence, *, split: str = "gsm8k", max_tokens: int = 256) -> Finding:
@@ -87,6 +96,9 @@ def final_answer(ev: Evidence, *, split: str = "gsm8k", max_tokens: int = 256) -
     reads=("{split}.texts",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
     source="arXiv:2510.07626",
 )
 def open_qa(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -103,6 +115,9 @@ def open_qa(ev: Evidence, *, split: str = "forget") -> Finding:
     reads=("{task}.harness({limit}, {shots}, {batch})",),
     better="original",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
     source="lm-evaluation-harness",
 )
 def lm_eval(

@@ -29,20 +29,45 @@ PAIR = 2
 ALL_EMPTY = "every answer is empty, so none has a perplexity"
 
 
-@audit(access="text", reads=("{split}.texts",), better="lower", version=1, source="standard")
+@audit(
+    access="text",
+    reads=("{split}.texts",),
+    better="lower",
+    version=1,
+    shows="language",
+    margin=0.1,
+    collapse=0.3,
+    source="standard",
+)
 def repetition(ev: Evidence, *, split: str = "forget") -> Finding:
     """Share of an answer's 3-grams that occurred before in it, 0 to 1."""
     return mean([repeated(text) for text in ev.texts(split)], ev.groups(split))
 
 
-@audit(access="text", reads=("{split}.texts",), better="gold", version=1, source="rules of our own")
+@audit(
+    access="text",
+    reads=("{split}.texts",),
+    better="gold",
+    version=1,
+    shows="conduct",
+    rung=1,
+    margin=0.2,
+    source="rules of our own",
+)
 def refusal(ev: Evidence, *, split: str = "forget") -> Finding:
     """Share of answers that refuse or say that they do not know, 0 to 1."""
     return mean([float(is_refusal(text)) for text in ev.texts(split)], ev.groups(split))
 
 
 @audit(
-    access="text", reads=("{split}.texts",), better="lower", version=1, source="rules of our own"
+    access="text",
+    reads=("{split}.texts",),
+    better="lower",
+    version=1,
+    shows="language",
+    margin=0.1,
+    collapse=0.5,
+    source="rules of our own",
 )
 def degenerate(ev: Evidence, *, split: str = "forget") -> Finding:
     """Share of answers that are empty, a loop or not language, 0 to 1."""
@@ -54,6 +79,9 @@ def degenerate(ev: Evidence, *, split: str = "forget") -> Finding:
     reads=("{split}.texts",),
     better="higher",
     version=1,
+    shows="language",
+    margin=0.1,
+    collapse=0.5,
     source="open-unlearning's classifier",
 )
 def gibberish(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -70,7 +98,14 @@ def gibberish(ev: Evidence, *, split: str = "forget") -> Finding:
     return mean(values, ev.groups(split))
 
 
-@audit(access="text", reads=("{split}.texts",), better="gold", version=1, source="arXiv:1510.03055")
+@audit(
+    access="text",
+    reads=("{split}.texts",),
+    better="gold",
+    version=1,
+    shows="nothing",
+    source="arXiv:1510.03055",
+)
 def diversity(ev: Evidence, *, split: str = "forget") -> Finding:
     """Different word pairs over all word pairs of the answers together, 0 to 1.
 
@@ -107,6 +142,7 @@ def diversity(ev: Evidence, *, split: str = "forget") -> Finding:
     reads=("{split}.texts({max_tokens})", "{split}.fluency({max_tokens})"),
     better="original",
     version=1,
+    shows="nothing",
     source="ReLearn, arXiv:2502.11190",
 )
 def answer_perplexity(
@@ -146,6 +182,7 @@ def answer_perplexity(
     reads=("{split}.texts({max_tokens})", "{split}.fluency({max_tokens})"),
     better="higher",
     version=1,
+    shows="nothing",
     source="ReLearn, arXiv:2502.11190",
 )
 def linguistic_score(ev: Evidence, *, split: str = "forget", max_tokens: int = 48) -> Finding:
@@ -162,6 +199,7 @@ def linguistic_score(ev: Evidence, *, split: str = "forget", max_tokens: int = 4
     reads=("{split}.texts({max_tokens})", "{split}.fluency({max_tokens})"),
     better="higher",
     version=1,
+    shows="nothing",
     source="our own",
 )
 def robust_linguistic_score(

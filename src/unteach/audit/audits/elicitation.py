@@ -22,6 +22,10 @@ LEVEL = 0.95
     reads=("{split}.samples({number}, {temperature}, {max_tokens}, {seed})",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
+    attack="repeated sampling",
     source="arXiv:2410.03523",
 )
 def sampled_leak(
@@ -55,6 +59,10 @@ def sampled_leak(
     reads=("{split}.samples({number}, {temperature}, {max_tokens}, {seed})",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
+    attack="repeated sampling",
     source="pass@k of arXiv:2107.03374",
 )
 def leak_at_k(
@@ -86,6 +94,7 @@ def leak_at_k(
     reads=("{split}.samples({number}, {temperature}, {max_tokens}, {seed})",),
     better="gold",
     version=1,
+    shows="nothing",
     source="arXiv:2410.03523",
 )
 def leak_bound(
@@ -119,6 +128,10 @@ def leak_bound(
     reads=("{split}.tokens",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    attack="repeated sampling",
     source="our own",
 )
 def likelihood_leak(ev: Evidence, *, split: str = "forget", k: int = 1) -> Finding:
@@ -143,6 +156,7 @@ def likelihood_leak(ev: Evidence, *, split: str = "forget", k: int = 1) -> Findi
     reads=("{split}.tokens", "{split}.wrong"),
     better="higher",
     version=1,
+    shows="nothing",
     source="RESTOR, arXiv:2411.00204",
 )
 def recovery(ev: Evidence, *, split: str = "forget") -> Finding:

@@ -31,6 +31,7 @@ FLUENCY = (
     reads=("{split}.texts",),
     better="higher",
     version=1,
+    shows="nothing",
     source="ReLearn, arXiv:2502.11190",
 )
 def judged_relevance(ev: Evidence, *, split: str = "forget", seed: int = 0) -> Finding:
@@ -49,6 +50,7 @@ def judged_relevance(ev: Evidence, *, split: str = "forget", seed: int = 0) -> F
     reads=("{split}.texts",),
     better="higher",
     version=1,
+    shows="nothing",
     source="ReLearn, arXiv:2502.11190",
 )
 def judged_fluency(ev: Evidence, *, split: str = "forget", seed: int = 0) -> Finding:

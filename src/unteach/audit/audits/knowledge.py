@@ -20,7 +20,17 @@ STOPS = ("\n\n", "\nQuestion", "Question:")
 """Where an answer after examples ends: a model without a chat template goes on with a question."""
 
 
-@audit(access="text", reads=("{split}.texts",), better="gold", version=1, source="standard")
+@audit(
+    access="text",
+    reads=("{split}.texts",),
+    better="gold",
+    version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
+    gate=True,
+    source="standard",
+)
 def accuracy(ev: Evidence, *, split: str = "forget") -> Finding:
     """Share of greedy answers that hold every specific part of the true one, 0 to 1.
 
@@ -36,6 +46,9 @@ def accuracy(ev: Evidence, *, split: str = "forget") -> Finding:
     reads=("{split}.texts({max_tokens})",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
     source="TOFU, arXiv:2401.06121",
 )
 def rouge(
@@ -61,6 +74,9 @@ def rouge(
     reads=("{split}.texts({max_tokens})",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
     source="MUSE, arXiv:2407.06460",
 )
 def verbmem(
@@ -95,6 +111,9 @@ def verbmem(
     reads=("{split}.texts({max_tokens})",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
     source="MUSE, arXiv:2407.06460",
 )
 def knowmem(
@@ -123,6 +142,9 @@ def knowmem(
     reads=("{split}.texts",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
     source="similarity of all-MiniLM-L6-v2, our own",
 )
 def similarity(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -140,6 +162,10 @@ def similarity(ev: Evidence, *, split: str = "forget") -> Finding:
     reads=("{split}.texts({max_tokens})",),
     better="higher",
     version=2,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
+    knowing="low",
     source="ReLearn, arXiv:2502.11190",
 )
 def kfr(
@@ -178,6 +204,9 @@ def kfr(
     reads=("{split}.texts({max_tokens})",),
     better="higher",
     version=2,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
     source="ReLearn, arXiv:2502.11190",
 )
 def krr(
@@ -212,6 +241,10 @@ def krr(
     reads=("{split}.texts",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
+    only={"rule": "corrected"},
     source="ReLearn, arXiv:2502.11190",
 )
 def entity_coverage(
@@ -241,6 +274,10 @@ def entity_coverage(
     reads=("{split}.texts",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
+    only={"premise": "answer"},
     source="ReLearn, arXiv:2502.11190",
 )
 def entailment_score(
@@ -260,6 +297,7 @@ def entailment_score(
     reads=("{split}.texts",),
     better="gold",
     version=1,
+    shows="nothing",
     source="ReLearn, arXiv:2502.11190",
 )
 def contradiction(

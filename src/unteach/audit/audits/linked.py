@@ -32,6 +32,10 @@ NAMELESS = "A row that names nobody has no stranger."
     reads=("{split}.tokens", "{split}.strangers"),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.1,
+    chance=0.0,
     source="our own, after arXiv:2407.16997",
 )
 def name_information(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -59,6 +63,11 @@ def name_information(ev: Evidence, *, split: str = "forget") -> Finding:
     ),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=6,
+    margin=0.1,
+    chance=0.0,
+    attack="fine-tuning attacks",
     source="our own, after arXiv:2410.08827 and arXiv:2407.16997",
 )
 def relearned_information(

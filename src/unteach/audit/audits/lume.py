@@ -31,6 +31,7 @@ FLOOR = 0.371
     reads=("forget.texts(256)", "retain.texts(256)"),
     better="higher",
     version=1,
+    shows="nothing",
     source="SemEval-2025 task 4, arXiv:2504.02883",
 )
 def lume_task_aggregate(ev: Evidence) -> Finding:
@@ -49,6 +50,7 @@ def lume_task_aggregate(ev: Evidence) -> Finding:
     reads=("forget_members.tokens", "holdout.tokens"),
     better="higher",
     version=1,
+    shows="nothing",
     source="SemEval-2025 task 4, arXiv:2504.02883",
 )
 def lume_mia_score(ev: Evidence) -> Finding:
@@ -73,6 +75,7 @@ def lume_mia_score(ev: Evidence) -> Finding:
     ),
     better="higher",
     version=1,
+    shows="nothing",
     source="SemEval-2025 task 4, arXiv:2504.02883",
 )
 def lume_final_score(ev: Evidence) -> Finding:

@@ -42,6 +42,11 @@ NO_SCORE = "no example could be judged on one side"
     reads=("{split}.tokens", "{other}.tokens"),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    chance=0.5,
+    attack="membership inference",
     source="arXiv:1709.01604",
 )
 def mia_loss(ev: Evidence, *, split: str = "forget", other: str = "holdout") -> Finding:
@@ -57,6 +62,11 @@ def mia_loss(ev: Evidence, *, split: str = "forget", other: str = "holdout") -> 
     reads=("{split}.tokens", "{other}.tokens"),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    chance=0.5,
+    attack="membership inference",
     source="arXiv:2012.07805",
 )
 def mia_zlib(ev: Evidence, *, split: str = "forget", other: str = "holdout") -> Finding:
@@ -75,6 +85,11 @@ def mia_zlib(ev: Evidence, *, split: str = "forget", other: str = "holdout") -> 
     reads=("{split}.tokens", "{other}.tokens"),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    chance=0.5,
+    attack="membership inference",
     source="Min-K% Prob, arXiv:2310.16789",
 )
 def mia_min_k(
@@ -94,6 +109,11 @@ def mia_min_k(
     reads=("{split}.tokens", "{other}.tokens"),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    chance=0.5,
+    attack="membership inference",
     source="Min-K%++, arXiv:2404.02936",
 )
 def mia_min_k_plus_plus(
@@ -117,6 +137,11 @@ def mia_min_k_plus_plus(
     ),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    chance=0.5,
+    attack="membership inference",
     source="arXiv:2111.08440",
 )
 def mia_reference(
@@ -143,6 +168,11 @@ def mia_reference(
     reads=("{split}.gradnorm", "{other}.gradnorm"),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=4,
+    margin=0.05,
+    chance=0.5,
+    attack="membership inference",
     source="arXiv:2402.17012",
 )
 def mia_gradnorm(ev: Evidence, *, split: str = "forget", other: str = "holdout") -> Finding:
@@ -163,6 +193,11 @@ def mia_gradnorm(ev: Evidence, *, split: str = "forget", other: str = "holdout")
     ),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    chance=0.5,
+    attack="membership inference",
     source="ReCall, arXiv:2406.15968",
 )
 def mia_recall(
@@ -198,6 +233,11 @@ def mia_recall(
     reads=("{split}.tokens", "{other}.tokens"),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    chance=0.01,
+    attack="membership inference",
     source="arXiv:2112.03570",
 )
 def mia_tpr(
@@ -231,6 +271,12 @@ def mia_tpr(
     ),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=10.0,
+    knowing="low",
+    chance=0.0,
+    attack="membership inference",
     source="MUSE, arXiv:2407.06460",
 )
 def privleak(
@@ -270,6 +316,11 @@ def privleak(
     ),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    chance=0.0,
+    attack="membership inference",
     source="our own, after MUSE, arXiv:2407.06460",
 )
 def privleak_absolute(

@@ -20,6 +20,10 @@ from unteach.registry import audit
     reads=("{split}.tokens",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    gate=True,
     source="TOFU, arXiv:2401.06121",
 )
 def probability(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -27,7 +31,17 @@ def probability(ev: Evidence, *, split: str = "forget") -> Finding:
     return mean(ev.tokens(split).probability().tolist(), ev.groups(split))
 
 
-@audit(access="logits", reads=("{split}.tokens",), better="gold", version=1, source="our own")
+@audit(
+    access="logits",
+    reads=("{split}.tokens",),
+    better="gold",
+    version=1,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    gate=True,
+    source="our own",
+)
 def specific_probability(ev: Evidence, *, split: str = "forget") -> Finding:
     """Probability of what is specific in the true answer (a name, a number), 0 to 1.
 
@@ -43,6 +57,12 @@ def specific_probability(ev: Evidence, *, split: str = "forget") -> Finding:
     reads=("{split}.{true}", "{split}.wrong"),
     better="gold",
     version=2,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
+    gate=True,
+    chance=0.5,
+    only={"aggregate": "bounded"},
     source="TOFU, arXiv:2401.06121",
 )
 def truth_ratio(
@@ -97,6 +117,9 @@ def _losses(tokens: Tokens) -> NDArray[np.float64]:
     reads=("{split}.tokens",),
     better="gold",
     version=2,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
     source="arXiv:2205.10770",
 )
 def exact_memorization(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -113,6 +136,9 @@ def exact_memorization(ev: Evidence, *, split: str = "forget") -> Finding:
     reads=("{split}.tokens",),
     better="gold",
     version=2,
+    shows="knowledge",
+    rung=2,
+    margin=0.05,
     source="arXiv:2406.09179",
 )
 def extraction_strength(ev: Evidence, *, split: str = "forget") -> Finding:

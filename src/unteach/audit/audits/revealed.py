@@ -22,6 +22,9 @@ from unteach.synthesis.variants import read_question
     reads=("{split}.samples({samples}, {temperature}, {max_tokens}, {seed})",),
     better="lower",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
     source="arXiv:2509.14624",
     choices=("reward",),
 )
@@ -66,6 +69,10 @@ def revealed_worth(
     reads=("{asked}.samples({samples}, {temperature}, {max_tokens}, {seed})",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=1,
+    margin=0.05,
+    attack="repeated sampling",
     source="our own",
 )
 def revealed_coverage(

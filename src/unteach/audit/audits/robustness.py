@@ -24,6 +24,10 @@ BROKEN = "a model is broken, before relearning or by it: a probability is not a 
     reads=("{split}.quantised({bits})",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=5,
+    margin=0.05,
+    attack="quantisation",
     source="arXiv:2410.16454",
 )
 def quantised_probability(ev: Evidence, *, split: str = "forget", bits: int = 4) -> Finding:
@@ -42,6 +46,10 @@ def quantised_probability(ev: Evidence, *, split: str = "forget", bits: int = 4)
     reads=("{split}.relearned({epochs}, {lr})",),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=6,
+    margin=0.05,
+    attack="fine-tuning attacks",
     source="RTT, arXiv:2410.08827",
 )
 def relearned_probability(
@@ -69,6 +77,11 @@ def relearned_probability(
     ),
     better="gold",
     version=1,
+    shows="knowledge",
+    rung=6,
+    margin=0.1,
+    chance=0.0,
+    attack="fine-tuning attacks",
     source="our own, after arXiv:2410.08827",
 )
 def relearn_residual(

@@ -28,6 +28,7 @@ from unteach.registry import audit
     ),
     better="higher",
     version=1,
+    shows="nothing",
     source="TOFU, arXiv:2401.06121",
 )
 def forget_quality(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -82,6 +83,7 @@ def forget_quality(ev: Evidence, *, split: str = "forget") -> Finding:
     ),
     better="higher",
     version=1,
+    shows="nothing",
     source="TOFU, arXiv:2401.06121",
 )
 def model_utility(

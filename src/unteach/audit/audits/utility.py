@@ -9,7 +9,17 @@ from unteach.audit.finding import Finding, resample_groups, statistic
 from unteach.registry import audit
 
 
-@audit(access="logits", reads=("{split}.tokens",), better="lower", version=1, source="standard")
+@audit(
+    access="logits",
+    reads=("{split}.tokens",),
+    better="lower",
+    version=1,
+    shows="language",
+    margin=1.25,
+    collapse=3.0,
+    ratio=True,
+    source="standard",
+)
 def perplexity(ev: Evidence, *, split: str = "neutral") -> Finding:
     """Perplexity, exp of the mean token loss over all texts of the split; 1 is certainty, higher is worse."""
     rows = ev.tokens(split).each("logp")
