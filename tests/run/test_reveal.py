@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from tests.run.conftest import Called, Ground
 from tests.run.test_rounds import REVEAL
 from unteach.audit.revealed import covered
+from unteach.data import jsonl
 from unteach.data.examples import Example, read_jsonl
 from unteach.errors import OutputError, RecipeError, UnknownNameError
 from unteach.model import generate
@@ -31,7 +31,7 @@ def studied(ground: Ground, shared_cache: Path, tmp_path_factory: pytest.TempPat
 
 
 def trace(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "reveal_trace.jsonl").read_text().splitlines()]
+    return jsonl.read(folder / "reveal_trace.jsonl")
 
 
 def test_every_bandit_and_seed_leaves_its_trace_within_the_budget(studied: Path):
@@ -139,3 +139,15 @@ def test_coverage_by_hand():
     found = covered(truth, said)
     assert found[:3].tolist() == [1, 0, 0]
     assert np.isnan(found[3])
+
+
+def test_a_revealed_text_may_hold_any_separator(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """U+0085 and U+2028 end a line for `str.splitlines`, and none in a file of JSON lines."""
+    monkeypatch.setattr(generate, "as_text", lambda tokenizer, ids: "a\u0085b\u2028c")
+    recipe = ground.recipe(method=[{"synthesize": REVEAL}])
+    found = reveal(recipe, tmp_path / "study", bandits=("random",))
+    said = [text for pull in trace(tmp_path / "study" / "random-0") for text in pull["said"]]
+    assert found.studies[0].pulls
+    assert {one["text"] for one in said} == {"a\u0085b\u2028c"}

@@ -13,7 +13,7 @@ from peft import PeftModel
 from tests.run.conftest import KEEP, Ground, stage
 from unteach.data.examples import Example
 from unteach.errors import DataError, RecipeError
-from unteach.model import adapters
+from unteach.model import adapters, generate
 from unteach.model.load import LoadOptions, load, locate
 from unteach.run import rounds
 from unteach.run.folder import RunFolder
@@ -262,3 +262,11 @@ def test_coverage_is_of_the_truth_about_those_who_were_asked_about():
     assert rounds.coverage(truth, [("Ada Obi", "She lives in Turin.")]) == pytest.approx(1 / 3)
     assert rounds.coverage(truth, [("pull-1.0", "def f(): ...")]) is None
     assert rounds.coverage([], [("Ada Obi", "In Turin.")]) is None
+
+
+def test_rounds_read_their_traces_whatever_was_said(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(generate, "as_text", lambda tokenizer, ids: "a\u0085b\u2028c")
+    folder = run(ground.recipe(method=released(rounds=1)), tmp_path / "out")
+    assert rounds.read(folder)[0]["tokens"] > 0

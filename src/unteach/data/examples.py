@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from unteach.data import jsonl
+
 
 def must_go(split: str) -> bool:
     """Whether a split is what must go, or made from that: `forget`, `revealed`, `forget_documents`."""
@@ -63,14 +65,12 @@ def from_row(row: Mapping[str, Any]) -> Example:
 
 def write_jsonl(path: Path, examples: Sequence[Example]) -> None:
     """One example a line, UTF-8."""
-    lines = (json.dumps(to_row(e), ensure_ascii=False) for e in examples)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    jsonl.write(path, map(to_row, examples))
 
 
 def read_jsonl(path: Path) -> list[Example]:
     """Examples written by `write_jsonl`."""
-    with path.open(encoding="utf-8") as lines:
-        return [from_row(json.loads(line)) for line in lines if line.strip()]
+    return [from_row(row) for row in jsonl.read(path)]
 
 
 def digest(examples: Sequence[Example]) -> str:

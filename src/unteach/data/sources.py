@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unteach import recipe, registry
+from unteach.data import jsonl
 from unteach.data.choices import choose_letter
 from unteach.data.examples import Example
 from unteach.errors import DataError
@@ -200,11 +201,9 @@ def _read_json_lines(path: Path, shown: str, num_rows: int | None) -> _Table:
 
 
 def _parse_json_lines(text: str, shown: str, num_rows: int | None) -> _Table:
-    # not splitlines: a JSON string may hold U+2028, which that splits at
-    lines = ((n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
     rows: list[_Row] = []
     problems: list[str] = []
-    for number, line in islice(lines, num_rows):
+    for number, line in islice(jsonl.lines(text), num_rows):
         where = f"{shown}:{number}"
         try:
             value = json.loads(line)

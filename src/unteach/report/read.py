@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from unteach import registry
+from unteach.data import jsonl
 from unteach.errors import DataError, OutputError
 
 Role = Literal["original", "gold", "unlearned"]
@@ -379,9 +380,7 @@ def _lines(path: Path, *, needed: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSONL file, each with its `file:line`."""
     if not needed and not path.exists():
         return
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
+    for number, line in jsonl.lines(_text(path)):
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +13,7 @@ import unteach
 from unteach import registry
 from unteach.audit.finding import RESAMPLES
 from unteach.audit.revealed import held
+from unteach.data import jsonl
 from unteach.data.examples import Example, write_jsonl
 from unteach.errors import RecipeError
 from unteach.model.load import load
@@ -95,8 +94,7 @@ def _study(
     bandit: str, seed: int, folder: Path, truth: Sequence[Example], rows: Sequence[Example]
 ) -> page.Study:
     """One reveal as it went, by its trace, and how many of its rows are true."""
-    lines = (folder / "reveal_trace.jsonl").read_text("utf-8").splitlines()
-    trace: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    trace = jsonl.read(folder / "reveal_trace.jsonl")
     facts = [fact for fact in truth if fact.entities]
     said = held(facts, [(text["about"], text["text"]) for pull in trace for text in pull["said"]])
     kept = held(facts, [(row.group or "", row.answer) for row in rows])

@@ -12,6 +12,7 @@ import torch
 
 from unteach import recipe as recipes
 from unteach.audit.revealed import covered
+from unteach.data import jsonl
 from unteach.data.examples import Example, read_jsonl
 from unteach.model.reference import mean_probability
 from unteach.recipe import Repeat, Stage
@@ -123,11 +124,7 @@ class _Told:
 
 def _told(state: Unlearning) -> _Told:
     """What the pulls of this round's reveals earned, by their traces."""
-    rows = [
-        json.loads(line)
-        for path in sorted(state.data.glob("*_trace.jsonl"))
-        for line in path.read_text("utf-8").splitlines()
-    ]
+    rows = [row for path in sorted(state.data.glob("*_trace.jsonl")) for row in jsonl.read(path)]
     pulls = [row for row in rows if "reward" in row]
     if not pulls:
         return _Told(None, 0)

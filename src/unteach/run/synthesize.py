@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unteach import registry
+from unteach.data import jsonl
 from unteach.data.examples import Example, digest, read_jsonl, write_jsonl
 from unteach.errors import RecipeError
 from unteach.recipe import Choice, Recipe, stages
@@ -57,7 +58,7 @@ def add_splits(
         files = [folder / f"{split}.jsonl" for split in added]
         if all(path.exists() for path in [*files, drops]):
             splits.update({path.stem: read_jsonl(path) for path in files})
-            return len(drops.read_text("utf-8").splitlines())
+            return len(jsonl.read(drops))
         made = entry.load()(splits, random.Random(seed), write or _Nobody(choice), **params)
     else:
         made = entry.load()(splits, random.Random(seed), **params)
@@ -66,18 +67,14 @@ def add_splits(
     for name, examples in made.splits.items():
         write_jsonl(folder / f"{name}.jsonl", examples)
     if made.trace:
-        write_text(kept.with_name(f"{kept.name}_trace.jsonl"), _lines(made.trace))
-    write_text(kept.with_name(f"{kept.name}_records.jsonl"), _lines(map(asdict, made.records)))
-    write_text(drops, _lines(map(asdict, made.drops)))  # the last: it says that all are there
+        write_text(kept.with_name(f"{kept.name}_trace.jsonl"), jsonl.dump(made.trace))
+    write_text(kept.with_name(f"{kept.name}_records.jsonl"), jsonl.dump(map(asdict, made.records)))
+    write_text(drops, jsonl.dump(map(asdict, made.drops)))  # the last: it says that all are there
     counts = ", ".join(f"{len(rows)} rows in {name}" for name, rows in made.splits.items())
     progress.say(f"{choice.name}: {counts}, {len(made.drops)} dropped")
     if made.note:
         progress.say(f"{choice.name}: {made.note}")
     return len(made.drops)
-
-
-def _lines(rows: Iterable[Mapping[str, object]]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 @dataclass(frozen=True)

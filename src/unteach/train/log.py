@@ -6,24 +6,26 @@ import json
 from pathlib import Path
 from typing import Any
 
+from unteach.data import jsonl
+
 
 def append(path: Path, line: dict[str, Any]) -> None:
     """Add a line of JSON; flushed, so a killed run loses none that was written."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(jsonl.dump([line]))
 
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The lines written so far; a half-written last line is left out."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    whole, _, _ = path.read_text("utf-8").rpartition("\n")
+    return [json.loads(line) for _, line in jsonl.lines(whole)]
 
 
 def rewind(path: Path, stage: str, step: int) -> None:
     """Drop the lines of a stage from `step` on: they are about to be written again."""
     kept = [x for x in read(path) if x["stage"] != stage or x["step"] < step]
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    jsonl.write(unfinished, kept)
     unfinished.replace(path)
