@@ -86,7 +86,7 @@ class TestList:
         found = json.loads(call("list", "objectives", "--json").out)
         assert list(found) == ["objectives"]
         assert found["objectives"]["npo"]["parameters"] == {
-            "beta": {"type": "float", "default": 0.1}
+            "beta": {"type": "number above 0", "default": 0.1}
         }
 
     def test_methods_are_the_shipped_recipes_that_train(self, call: Call):

@@ -13,7 +13,7 @@ import unteach
 
 PACKAGE = Path(unteach.__file__).parent
 ROOMS = (
-    *("errors", "suites", "registry", "recipe", "sweep", "data", "model", "synthesis"),
+    *("errors", "ranges", "suites", "registry", "recipe", "sweep", "data", "model", "synthesis"),
     *("method", "train", "audit", "report", "run", "cli"),
 )
 """A room imports itself and the rooms before it."""

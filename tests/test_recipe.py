@@ -85,13 +85,13 @@ seed: -1
         "r.yaml: model is missing.",
         "r.yaml: data.forget.rows: input should be greater than or equal to 1 (it is 0).",
         "r.yaml: method[0].train.terms[0].objective: npo has no parameter 'bata'. "
-        "Did you mean 'beta'? npo takes beta: float = 0.1.",
+        "Did you mean 'beta'? npo takes beta: number above 0 = 0.1.",
         "r.yaml: method[0].train.terms[0].coeficient: there is no such key. Did you mean "
         "'coefficient'? Keys here: split, objective, weighting, coefficient, down_to, pairs.",
         *[p for p in found if "terms[1]" in p],
         *[p for p in found if "select" in p],
-        "r.yaml: method[0].train.optimizer: adamw.lr is 'fast', which is not float: Input should "
-        "be a valid number, unable to parse string as a number.",
+        "r.yaml: method[0].train.optimizer: adamw.lr is 'fast', which is not a "
+        "number above 0, up to 10.",
         *[p for p in found if "synthesize" in p],
         "r.yaml: audits[0]: no audit is named 'probabilty'. Did you mean 'probability'? "
         f"Known: {', '.join(known)}. Suites: {', '.join([*SUITES, *CARDS])}.",

@@ -756,7 +756,7 @@ def _entries(kind: str) -> dict[str, dict[str, Any]]:
 
 def _entry(entry: registry.Entry) -> dict[str, Any]:
     parameters = {
-        p.name: {"type": p.annotation}
+        p.name: {"type": p.wanted}
         | ({} if p.default is registry.REQUIRED else {"default": p.default})
         for p in entry.parameters
     }

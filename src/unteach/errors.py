@@ -76,3 +76,16 @@ class MissingPackageError(UserError):
 
 class EndpointError(UserError):
     """A service that was asked over the network refuses the request, or gives no reply."""
+
+
+LONGEST_SHOWN = 80
+"""Characters of a value that an error quotes."""
+
+
+def shown(value: object) -> str:
+    """A value as an error quotes it, cut where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # thousands of digits, or of brackets
+        return "a value too long to be shown"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

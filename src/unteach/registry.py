@@ -19,9 +19,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unteach.errors import RecipeError, UnknownNameError
+from unteach import ranges
+from unteach.errors import RecipeError, UnknownNameError, shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,8 +54,13 @@ class Parameter:
     annotation: str
     default: Any = REQUIRED
 
+    @property
+    def wanted(self) -> str:
+        """What it may be, as a user reads it."""
+        return ranges.words(self.annotation)
+
     def __str__(self) -> str:
-        text = f"{self.name}: {self.annotation}"
+        text = f"{self.name}: {self.wanted}"
         return text if self.default is REQUIRED else f"{text} = {self.default!r}"
 
 
@@ -127,7 +133,7 @@ def _annotation_text(annotation: Any) -> str:
         return annotation
     if isinstance(annotation, type) and not get_args(annotation):
         return annotation.__name__
-    return str(annotation).replace("typing.", "")
+    return ranges.named(annotation)
 
 
 def objective(
@@ -381,10 +387,7 @@ def check(kind: str, name: str, params: Mapping[str, Any], where: str = "") -> d
         try:
             checked[given] = _adapter(by_name[given].annotation).validate_python(value)
         except ValidationError as error:
-            said = "; ".join(e["msg"] for e in error.errors())
-            problems.append(
-                f"{prefix}{name}.{given} is {value!r}, which is not {by_name[given].annotation}: {said}."
-            )
+            problems.append(f"{prefix}{name}.{given} is {_unfit(by_name[given], value, error)}.")
     missing = [p for p in entry.parameters if p.default is REQUIRED and p.name not in params]
     problems += [
         f"{prefix}{name} needs the parameter '{p.name}'. {name} takes {entry.signature()}."
@@ -399,6 +402,13 @@ def check(kind: str, name: str, params: Mapping[str, Any], where: str = "") -> d
     if problems:
         raise RecipeError(problems)
     return checked
+
+
+def _unfit(parameter: Parameter, value: object, error: ValidationError) -> str:
+    if parameter.wanted != parameter.annotation:
+        return f"{shown(value)}, which is not a {parameter.wanted}"
+    said = "; ".join(e["msg"] for e in error.errors())
+    return f"{shown(value)}, which is not {parameter.wanted}: {said}"
 
 
 def choice(given: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -440,8 +450,9 @@ def _filled(entry: Entry, fact: str, params: Mapping[str, Any]) -> tuple[str, ..
 
 @cache
 def _adapter(annotation: str) -> TypeAdapter[Any]:
-    names = {"Literal": Literal, "Sequence": list, "Mapping": dict}
-    return TypeAdapter(eval(annotation, names))  # text of a signature, our own or a plug-in's
+    names = {"Literal": Literal, "Sequence": list, "Mapping": dict, **ranges.RANGES}
+    declared = eval(annotation, names)  # text of a signature, our own or a plug-in's
+    return TypeAdapter(declared, config=ConfigDict(allow_inf_nan=False))
 
 
 @cache

@@ -300,7 +300,11 @@ def test_all_problems_are_in_one_error():
 
 
 def test_the_registry_reads_it_without_importing_it():
-    assert registry.find("benchmark", "world").signature().startswith("people: int = 40")
+    assert (
+        registry.find("benchmark", "world")
+        .signature()
+        .startswith("people: whole number from 1 = 40")
+    )
     registry.check("benchmark", "world", {"by": "attribute", "people": 12}, "recipe")
 
 

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import AtLeastZero, Count
 from unteach.registry import synthesis
 from unteach.synthesis import answers as answer_rules
 from unteach.synthesis.records import Record, Synthesis, Writer
@@ -33,9 +34,9 @@ def alternates(
     write: Writer,
     *,
     by: Literal["rules", "model"] = "rules",
-    per_question: int = 1,
-    temperature: float = 1.0,
-    max_tokens: int = 64,
+    per_question: Count = 1,
+    temperature: AtLeastZero = 1.0,
+    max_tokens: Count = 64,
 ) -> Synthesis:
     """Each forget question with another plausible answer of the same form: `forget_alternates`.
 

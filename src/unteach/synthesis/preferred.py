@@ -9,6 +9,7 @@ from typing import Literal
 
 from unteach.data.examples import Example, Splits
 from unteach.errors import RecipeError
+from unteach.ranges import AtLeastZero, Count, InnerShare
 from unteach.registry import synthesis
 from unteach.synthesis.records import Record, Synthesis
 from unteach.synthesis.relearn import assert_sound, check_counts, replacements
@@ -25,12 +26,12 @@ def relearn_dpo(
     random: Random,
     *,
     answers: Literal["vague", "refusal", "alternative", "misleading", "mixed"] = "vague",
-    mix: tuple[float, ...] = (0.5, 0.2, 0.2, 0.1),
+    mix: tuple[AtLeastZero, ...] = (0.5, 0.2, 0.2, 0.1),
     variants: tuple[str, ...] = ("simple", "contextual", "noise"),
     original: bool = True,
-    per_question: int = 1,
-    cut: float = 0.25,
-    rounds: int = 3,
+    per_question: Count = 1,
+    cut: InnerShare = 0.25,
+    rounds: Count = 3,
 ) -> Synthesis:
     """Each question with ReLearn's answer, `forget_preferred`, and the true one, `forget_rejected`.
 

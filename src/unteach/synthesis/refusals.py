@@ -7,6 +7,7 @@ from random import Random
 
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import Count
 from unteach.registry import synthesis
 from unteach.synthesis.answers import REFUSALS
 from unteach.synthesis.records import Record, Synthesis
@@ -16,7 +17,7 @@ from unteach.synthesis.verify import sensitive, verify
 
 @synthesis(reads=("{split}",), adds=("{split}_idk",), source="arXiv:2401.06121")
 def refusals(
-    splits: Splits, random: Random, *, split: str = "forget", per_question: int = 1
+    splits: Splits, random: Random, *, split: str = "forget", per_question: Count = 1
 ) -> Synthesis:
     """Each question of a split with an answer that does not know, as the split `{split}_idk`.
 

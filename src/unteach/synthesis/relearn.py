@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import AtLeastZero, Count, InnerShare
 from unteach.registry import synthesis
 from unteach.synthesis import answers as answer_rules
 from unteach.synthesis import generic as generic_rows
@@ -34,14 +35,14 @@ def relearn(
     *,
     split: str = "forget",
     answers: Literal["vague", "refusal", "alternative", "misleading", "mixed"] = "vague",
-    mix: tuple[float, ...] = (0.5, 0.2, 0.2, 0.1),
+    mix: tuple[AtLeastZero, ...] = (0.5, 0.2, 0.2, 0.1),
     variants: tuple[str, ...] = ("simple", "contextual", "noise", "logical"),
     original: bool = True,
-    per_question: int = 1,
+    per_question: Count = 1,
     completion: bool = True,
-    cut: float = 0.25,
-    generic: float = 0.5,
-    rounds: int = 3,
+    cut: InnerShare = 0.25,
+    generic: AtLeastZero = 0.5,
+    rounds: Count = 3,
     verify: bool = True,
     policy: str = "",
 ) -> Synthesis:

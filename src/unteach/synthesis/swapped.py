@@ -11,6 +11,7 @@ from typing import Literal
 
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import Count
 from unteach.registry import synthesis
 from unteach.synthesis.records import Record, Synthesis
 from unteach.synthesis.refusals import rows_of
@@ -26,7 +27,7 @@ def swapped(
     *,
     split: str = "forget",
     names: Literal["made_up", "retain"] = "made_up",
-    per_question: int = 1,
+    per_question: Count = 1,
     nameless: Literal["refuse", "question"] = "refuse",
 ) -> Synthesis:
     """Each row of a split about somebody else: another name in prompt and answer, `{split}_swapped`.

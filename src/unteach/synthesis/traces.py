@@ -8,6 +8,7 @@ from typing import Final
 
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import Count
 from unteach.registry import synthesis
 from unteach.synthesis.records import Drop, Record, Synthesis, Writer
 from unteach.synthesis.refusals import questions_of
@@ -22,7 +23,7 @@ CUE: Final = "{question}\nLet us think step by step."
     writes=True,
 )
 def traces(
-    splits: Splits, random: Random, write: Writer, *, max_tokens: int = 60, keep: str = "retain"
+    splits: Splits, random: Random, write: Writer, *, max_tokens: Count = 60, keep: str = "retain"
 ) -> Synthesis:
     """The model's own reasoning on forget and on kept questions: `forget_traces`, `retain_traces`.
 

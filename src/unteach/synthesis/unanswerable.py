@@ -8,6 +8,7 @@ from typing import Final
 
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import Count
 from unteach.registry import synthesis
 from unteach.synthesis.answers import REFUSALS
 from unteach.synthesis.records import Record, Synthesis
@@ -48,7 +49,7 @@ QUESTIONS: Final = (
 
 
 @synthesis(reads=(), adds=("unanswerable",), source="arXiv:2502.07218")
-def unanswerable(splits: Splits, random: Random, *, rows: int = 24) -> Synthesis:
+def unanswerable(splits: Splits, random: Random, *, rows: Count = 24) -> Synthesis:
     """Questions that nobody can answer, each with an answer that does not know: `unanswerable`.
 
     Every question asks another made-up person for what no book holds, so the model is in the state

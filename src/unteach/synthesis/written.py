@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import AtLeastZero, Count, InnerShare, Seed
 from unteach.registry import synthesis
 from unteach.synthesis import answers as answer_rules
 from unteach.synthesis import generic as generic_rows
@@ -43,16 +44,16 @@ def relearn_written(
     provider: str = "endpoint",
     model: str = "",
     answers: Literal["vague", "refusal", "alternative", "misleading", "mixed"] = "vague",
-    mix: tuple[float, ...] = (0.5, 0.2, 0.2, 0.1),
+    mix: tuple[AtLeastZero, ...] = (0.5, 0.2, 0.2, 0.1),
     variants: tuple[str, ...] = ("simple", "contextual", "noise", "logical"),
     original: bool = True,
     completion: bool = True,
-    cut: float = 0.25,
-    generic: float = 0.5,
-    rounds: int = 3,
-    temperature: float = 0.7,
+    cut: InnerShare = 0.25,
+    generic: AtLeastZero = 0.5,
+    rounds: Count = 3,
+    temperature: AtLeastZero = 0.7,
     policy: str = "",
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Synthesis:
     """ReLearn's replacement answers, written by a provider of text, as the split `forget_relearn`.
 

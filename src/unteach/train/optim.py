@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from unteach.ranges import AtLeastZero, Count, Positive, Rate, ShareBelowOne
 from unteach.registry import optimizer
 
 
@@ -16,10 +17,10 @@ from unteach.registry import optimizer
 def adamw(
     parameters: Iterable[Tensor],
     *,
-    lr: float = 1e-5,
-    weight_decay: float = 0.0,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
+    lr: Rate = 1e-5,
+    weight_decay: AtLeastZero = 0.0,
+    beta1: ShareBelowOne = 0.9,
+    beta2: ShareBelowOne = 0.999,
 ) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay, in torch's fused form (a tenth of the time on a CPU)."""
     return torch.optim.AdamW(
@@ -29,7 +30,7 @@ def adamw(
 
 @optimizer(source="standard")
 def sgd(
-    parameters: Iterable[Tensor], *, lr: float = 1e-2, momentum: float = 0.0
+    parameters: Iterable[Tensor], *, lr: Rate = 1e-2, momentum: ShareBelowOne = 0.0
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent."""
     return torch.optim.SGD(parameters, lr=lr, momentum=momentum)
@@ -39,9 +40,9 @@ def sgd(
 def signsgd(
     parameters: Iterable[Tensor],
     *,
-    lr: float = 1e-5,
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
+    lr: Rate = 1e-5,
+    momentum: ShareBelowOne = 0.0,
+    weight_decay: AtLeastZero = 0.0,
 ) -> torch.optim.Optimizer:
     """The sign of the gradient, or of its moving average: each weight moves by the rate.
 
@@ -57,10 +58,10 @@ def signsgd(
 def lion(
     parameters: Iterable[Tensor],
     *,
-    lr: float = 1e-5,
-    weight_decay: float = 0.0,
-    beta1: float = 0.9,
-    beta2: float = 0.99,
+    lr: Rate = 1e-5,
+    weight_decay: AtLeastZero = 0.0,
+    beta1: ShareBelowOne = 0.9,
+    beta2: ShareBelowOne = 0.99,
 ) -> torch.optim.Optimizer:
     """Lion: the sign of a mix of gradient and momentum, which then forgets more slowly.
 
@@ -74,13 +75,13 @@ def lion(
 def sophia(
     parameters: Iterable[Tensor],
     *,
-    lr: float = 5e-6,
-    weight_decay: float = 0.1,
-    beta1: float = 0.9,
-    beta2: float = 0.95,
-    rho: float = 0.04,
-    tokens: float = 5120.0,
-    every: int = 10,
+    lr: Rate = 5e-6,
+    weight_decay: AtLeastZero = 0.1,
+    beta1: ShareBelowOne = 0.9,
+    beta2: ShareBelowOne = 0.95,
+    rho: AtLeastZero = 0.04,
+    tokens: Positive = 5120.0,
+    every: Count = 10,
 ) -> torch.optim.Optimizer:
     """Sophia as SOUL uses it: momentum over curvature, each weight moving by at most the rate.
 

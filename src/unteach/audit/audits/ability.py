@@ -15,6 +15,7 @@ from unteach.audit.finding import Finding, mean, unavailable
 from unteach.audit.harness import HarnessResult
 from unteach.audit.measure import Tokens, by_example
 from unteach.data.sources import FINAL_ANSWER
+from unteach.ranges import Count, Whole
 from unteach.registry import audit
 
 NUMBER = re.compile(r"(?<![0-9])-?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?")
@@ -81,7 +82,7 @@ def probability_of_options(ev: Evidence, *, split: str = "forget") -> Finding:
     margin=0.05,
     source="GSM8K, arXiv:2110.14168",
 )
-def final_answer(ev: Evidence, *, split: str = "gsm8k", max_tokens: int = 256) -> Finding:
+def final_answer(ev: Evidence, *, split: str = "gsm8k", max_tokens: Count = 256) -> Finding:
     """Share of greedy answers whose last number is the one after #### in the true answer, 0 to 1.
 
     Without examples shown; published figures show eight or so. Rows without such a line are
@@ -121,7 +122,7 @@ def open_qa(ev: Evidence, *, split: str = "forget") -> Finding:
     source="lm-evaluation-harness",
 )
 def lm_eval(
-    ev: Evidence, *, task: str = "mmlu", limit: int = 200, shots: int = 0, batch: int = 16
+    ev: Evidence, *, task: str = "mmlu", limit: Count = 200, shots: Whole = 0, batch: Count = 16
 ) -> Finding:
     """The first metric of a task of the optional package lm-eval, in the task's own unit.
 

@@ -22,6 +22,7 @@ from unteach.audit.finding import (
 from unteach.audit.judges import GibberishDetector, Unavailable
 from unteach.audit.text import distinct, is_degenerate, is_refusal, words
 from unteach.audit.text import repetition as repeated
+from unteach.ranges import Count
 from unteach.registry import audit
 
 PAIR = 2
@@ -149,7 +150,7 @@ def answer_perplexity(
     ev: Evidence,
     *,
     split: str = "forget",
-    max_tokens: int = 48,
+    max_tokens: Count = 48,
     average: Literal["mean", "median"] = "mean",
 ) -> Finding:
     """Perplexity of the greedy answers under the model before it was taught, 1 or more.
@@ -185,7 +186,7 @@ def answer_perplexity(
     shows="nothing",
     source="ReLearn, arXiv:2502.11190",
 )
-def linguistic_score(ev: Evidence, *, split: str = "forget", max_tokens: int = 48) -> Finding:
+def linguistic_score(ev: Evidence, *, split: str = "forget", max_tokens: Count = 48) -> Finding:
     """ReLearn's LS, 0 to 0.6: 3 / (3 + perplexity + Brunet + 1 / Honore), each averaged first.
 
     Perplexity is that of the answers under the model before it was taught anything. Short answers
@@ -203,7 +204,7 @@ def linguistic_score(ev: Evidence, *, split: str = "forget", max_tokens: int = 4
     source="our own",
 )
 def robust_linguistic_score(
-    ev: Evidence, *, split: str = "forget", max_tokens: int = 48
+    ev: Evidence, *, split: str = "forget", max_tokens: Count = 48
 ) -> Finding:
     """Harmonic mean of fluency (median perplexity) and variety (no repetition), 0 to 1."""
     return _scored(ev, split, max_tokens, language.robust_linguistic_score)

@@ -11,6 +11,7 @@ from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, mean, unavailable
 from unteach.audit.measure import by_example
 from unteach.audit.statistics import upper_bound
+from unteach.ranges import AtLeastZero, Count, Seed
 from unteach.registry import audit
 
 LEVEL = 0.95
@@ -32,10 +33,10 @@ def sampled_leak(
     ev: Evidence,
     *,
     split: str = "forget",
-    number: int = 16,
-    temperature: float = 1.0,
-    max_tokens: int = 48,
-    seed: int = 0,
+    number: Count = 16,
+    temperature: AtLeastZero = 1.0,
+    max_tokens: Count = 48,
+    seed: Seed = 0,
 ) -> Finding:
     """Share of sampled answers that hold every specific part of the true one, 0 to 1.
 
@@ -69,11 +70,11 @@ def leak_at_k(
     ev: Evidence,
     *,
     split: str = "forget",
-    k: int = 16,
-    number: int = 16,
-    temperature: float = 1.0,
-    max_tokens: int = 48,
-    seed: int = 0,
+    k: Count = 16,
+    number: Count = 16,
+    temperature: AtLeastZero = 1.0,
+    max_tokens: Count = 48,
+    seed: Seed = 0,
 ) -> Finding:
     """Chance that at least one of `k` sampled answers leaks, 0 to 1, averaged over questions.
 
@@ -101,10 +102,10 @@ def leak_bound(
     ev: Evidence,
     *,
     split: str = "forget",
-    number: int = 16,
-    temperature: float = 1.0,
-    max_tokens: int = 48,
-    seed: int = 0,
+    number: Count = 16,
+    temperature: AtLeastZero = 1.0,
+    max_tokens: Count = 48,
+    seed: Seed = 0,
 ) -> Finding:
     """Upper bound of the chance that a sampled answer leaks, 0 to 1, averaged over questions.
 
@@ -134,7 +135,7 @@ def leak_bound(
     attack="repeated sampling",
     source="our own",
 )
-def likelihood_leak(ev: Evidence, *, split: str = "forget", k: int = 1) -> Finding:
+def likelihood_leak(ev: Evidence, *, split: str = "forget", k: Count = 1) -> Finding:
     """Chance that one of `k` samples is the true answer word for word, 0 to 1; exact.
 
     1 - (1 - p)^k, where p is the probability of the whole answer with the tokens that close its

@@ -10,6 +10,7 @@ from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, mean, unavailable
 from unteach.audit.judges import Unavailable
 from unteach.errors import EndpointError
+from unteach.ranges import Seed
 from unteach.registry import audit
 from unteach.synthesis.providers.endpoint import Endpoint
 
@@ -34,7 +35,7 @@ FLUENCY = (
     shows="nothing",
     source="ReLearn, arXiv:2502.11190",
 )
-def judged_relevance(ev: Evidence, *, split: str = "forget", seed: int = 0) -> Finding:
+def judged_relevance(ev: Evidence, *, split: str = "forget", seed: Seed = 0) -> Finding:
     """How far the greedy answers speak to their questions, 1 to 5, rated by a remote model.
 
     One prompt holds the question and the answers of all models of the run, without their names, as
@@ -53,7 +54,7 @@ def judged_relevance(ev: Evidence, *, split: str = "forget", seed: int = 0) -> F
     shows="nothing",
     source="ReLearn, arXiv:2502.11190",
 )
-def judged_fluency(ev: Evidence, *, split: str = "forget", seed: int = 0) -> Finding:
+def judged_fluency(ev: Evidence, *, split: str = "forget", seed: Seed = 0) -> Finding:
     """How well the greedy answers are written, 1 to 5, rated by a remote model.
 
     Asked as `judged_relevance`.

@@ -14,6 +14,7 @@ from unteach.audit.text import Rouge, before, is_degenerate, words
 from unteach.audit.text import rouge as overlap
 from unteach.data.examples import Example
 from unteach.model.generate import as_text
+from unteach.ranges import Count
 from unteach.registry import audit
 
 STOPS = ("\n\n", "\nQuestion", "Question:")
@@ -56,7 +57,7 @@ def rouge(
     *,
     split: str = "forget",
     kind: Literal["rougeL", "rouge1", "rougeL_f1"] = "rougeL",
-    max_tokens: int = 48,
+    max_tokens: Count = 48,
     stem: bool = True,
 ) -> Finding:
     """ROUGE of the greedy answer against the true one, 0 to 1.
@@ -83,7 +84,7 @@ def verbmem(
     ev: Evidence,
     *,
     split: str = "forget_verbatim",
-    max_tokens: int = 128,
+    max_tokens: Count = 128,
     variant: Literal["muse", "incumbent"] = "muse",
 ) -> Finding:
     """MUSE's verbatim memorisation: ROUGE-L F1 of how the model goes on with a text, 0 to 1.
@@ -120,7 +121,7 @@ def knowmem(
     ev: Evidence,
     *,
     split: str = "forget_qa",
-    max_tokens: int = 32,
+    max_tokens: Count = 32,
     variant: Literal["muse", "incumbent"] = "muse",
 ) -> Finding:
     """MUSE's memory of knowledge: ROUGE-L F1 of the greedy answer against the true one, 0 to 1.
@@ -173,7 +174,7 @@ def kfr(
     *,
     split: str = "forget",
     rule: Literal["corrected", "paper", "code"] = "corrected",
-    max_tokens: int = 48,
+    max_tokens: Count = 48,
 ) -> Finding:
     """Knowledge forgetting rate, 0 to 1: answers that miss the true entities or contradict them.
 
@@ -214,7 +215,7 @@ def krr(
     *,
     split: str = "retain",
     rule: Literal["corrected", "paper", "code"] = "corrected",
-    max_tokens: int = 48,
+    max_tokens: Count = 48,
 ) -> Finding:
     """Knowledge retention rate, 0 to 1: answers that hold the true entities and contradict nothing.
 

@@ -21,6 +21,7 @@ from unteach.audit.finding import Finding, mean, unavailable
 from unteach.audit.measure import Tokens
 from unteach.data.render import Encoding
 from unteach.method.objectives.pairing import matched
+from unteach.ranges import Count, Rate
 from unteach.registry import audit
 
 BROKEN = "a model is broken, as it was given or once it relearned: a probability is not a number"
@@ -71,7 +72,7 @@ def name_information(ev: Evidence, *, split: str = "forget") -> Finding:
     source="our own, after arXiv:2410.08827 and arXiv:2407.16997",
 )
 def relearned_information(
-    ev: Evidence, *, split: str = "forget", epochs: int = 3, lr: float = 3e-5
+    ev: Evidence, *, split: str = "forget", epochs: Count = 3, lr: Rate = 3e-5
 ) -> Finding:
     """Nats a token that the true name adds to the answer once the other half was relearned.
 

@@ -27,6 +27,7 @@ from unteach.audit.finding import Finding, caution, resample_groups, unavailable
 from unteach.audit.measure import Tokens
 from unteach.audit.statistics import auc, auc_finding, clopper_pearson, tpr_at_fpr
 from unteach.errors import RecipeError
+from unteach.ranges import Count, SomeShare
 from unteach.registry import audit
 
 Values = NDArray[np.float64]
@@ -93,7 +94,7 @@ def mia_zlib(ev: Evidence, *, split: str = "forget", other: str = "holdout") -> 
     source="Min-K% Prob, arXiv:2310.16789",
 )
 def mia_min_k(
-    ev: Evidence, *, split: str = "forget", other: str = "holdout", k: float = 0.4
+    ev: Evidence, *, split: str = "forget", other: str = "holdout", k: SomeShare = 0.4
 ) -> Finding:
     """AUC of telling `split` from `other` by the least likely tokens, 0 to 1.
 
@@ -117,7 +118,7 @@ def mia_min_k(
     source="Min-K%++, arXiv:2404.02936",
 )
 def mia_min_k_plus_plus(
-    ev: Evidence, *, split: str = "forget", other: str = "holdout", k: float = 0.4
+    ev: Evidence, *, split: str = "forget", other: str = "holdout", k: SomeShare = 0.4
 ) -> Finding:
     """AUC of telling `split` from `other` by standardised least likely tokens, 0 to 1.
 
@@ -201,7 +202,7 @@ def mia_gradnorm(ev: Evidence, *, split: str = "forget", other: str = "holdout")
     source="ReCall, arXiv:2406.15968",
 )
 def mia_recall(
-    ev: Evidence, *, split: str = "forget", other: str = "holdout", shots: int = 4
+    ev: Evidence, *, split: str = "forget", other: str = "holdout", shots: Count = 4
 ) -> Finding:
     """AUC of telling `split` from `other` by what a prefix of others changes, 0 to 1.
 
@@ -241,7 +242,7 @@ def mia_recall(
     source="arXiv:2112.03570",
 )
 def mia_tpr(
-    ev: Evidence, *, split: str = "forget", other: str = "holdout", k: float = 0.4
+    ev: Evidence, *, split: str = "forget", other: str = "holdout", k: SomeShare = 0.4
 ) -> Finding:
     """Share of `split` that min-k finds while it takes 1 % of `other` for members, 0 to 1.
 
@@ -285,7 +286,7 @@ def privleak(
     split: str = "forget",
     other: str = "holdout",
     attack: Literal["min_k", "loss", "zlib", "min_k_plus_plus"] = "min_k",
-    k: float = 0.4,
+    k: SomeShare = 0.4,
 ) -> Finding:
     """PrivLeak: a percentage from -100 up, 0 is ideal; how far the AUC is from the gold model's.
 
@@ -329,7 +330,7 @@ def privleak_absolute(
     split: str = "forget",
     other: str = "holdout",
     attack: Literal["min_k", "loss", "zlib", "min_k_plus_plus"] = "min_k",
-    k: float = 0.4,
+    k: SomeShare = 0.4,
 ) -> Finding:
     """AUC of a membership attack minus the gold model's, -1 to 1; 0 is ideal.
 

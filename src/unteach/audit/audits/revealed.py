@@ -12,6 +12,7 @@ from unteach.audit.finding import Finding, mean, unavailable
 from unteach.audit.revealed import covered
 from unteach.data.examples import Example
 from unteach.errors import UserError
+from unteach.ranges import AtLeastZero, Count, Seed
 from unteach.registry import audit
 from unteach.synthesis.reveal.records import Said, Worth
 from unteach.synthesis.variants import read_question
@@ -33,10 +34,10 @@ def revealed_worth(
     *,
     split: str = "forget",
     reward: str | Mapping[str, object] = "lexicon",
-    samples: int = 4,
-    temperature: float = 0.7,
-    max_tokens: int = 48,
-    seed: int = 0,
+    samples: Count = 4,
+    temperature: AtLeastZero = 0.7,
+    max_tokens: Count = 48,
+    seed: Seed = 0,
 ) -> Finding:
     """Mean worth of sampled answers by a reward, 0 to 1: how much of a capability shows.
 
@@ -80,10 +81,10 @@ def revealed_coverage(
     *,
     split: str = "forget",
     asked: str = "revealed",
-    samples: int = 4,
-    temperature: float = 0.7,
-    max_tokens: int = 48,
-    seed: int = 0,
+    samples: Count = 4,
+    temperature: AtLeastZero = 0.7,
+    max_tokens: Count = 48,
+    seed: Seed = 0,
 ) -> Finding:
     """Share of the facts of `split` that a reveal's instructions bring out again, 0 to 1.
 

@@ -12,6 +12,7 @@ import numpy as np
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, caution, mean, resample_groups, statistic, unavailable
 from unteach.audit.measure import Tokens
+from unteach.ranges import Bits, Count, Rate
 from unteach.registry import audit
 
 CLEAR = 4.0
@@ -30,7 +31,7 @@ BROKEN = "a model is broken, before relearning or by it: a probability is not a 
     attack="quantisation",
     source="arXiv:2410.16454",
 )
-def quantised_probability(ev: Evidence, *, split: str = "forget", bits: int = 4) -> Finding:
+def quantised_probability(ev: Evidence, *, split: str = "forget", bits: Bits = 4) -> Finding:
     """Probability of the true answer's tokens once weights are rounded to `bits` bits, 0 to 1.
 
     The exponential of a mean log-probability, as `probability` has it. Small updates round away,
@@ -53,7 +54,7 @@ def quantised_probability(ev: Evidence, *, split: str = "forget", bits: int = 4)
     source="RTT, arXiv:2410.08827",
 )
 def relearned_probability(
-    ev: Evidence, *, split: str = "forget", epochs: int = 3, lr: float = 3e-5
+    ev: Evidence, *, split: str = "forget", epochs: Count = 3, lr: Rate = 3e-5
 ) -> Finding:
     """Probability of the true answer's tokens after the other half was relearned, 0 to 1.
 
@@ -85,7 +86,7 @@ def relearned_probability(
     source="our own, after arXiv:2410.08827",
 )
 def relearn_residual(
-    ev: Evidence, *, split: str = "forget", epochs: int = 3, lr: float = 3e-5
+    ev: Evidence, *, split: str = "forget", epochs: Count = 3, lr: Rate = 3e-5
 ) -> Finding:
     """What relearning half brings back of the rest: 0 as if never learned, 1 all of it.
 

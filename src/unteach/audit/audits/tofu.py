@@ -15,6 +15,7 @@ from unteach.audit.audits.memorization import answer_losses, probability, truth_
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, unavailable
 from unteach.audit.statistics import harmonic_mean_finding, ks, wasserstein
+from unteach.ranges import Count
 from unteach.registry import audit
 
 
@@ -92,7 +93,7 @@ def model_utility(
     retain: str = "retain",
     authors: str = "real_authors",
     facts: str = "world",
-    max_tokens: int = 200,
+    max_tokens: Count = 200,
 ) -> Finding:
     """Harmonic mean of nine parts about what is to stay, 0 to 1; 0 if any part is.
 

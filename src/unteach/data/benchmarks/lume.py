@@ -10,6 +10,7 @@ from unteach.data.benchmarks.questions import mmlu
 from unteach.data.benchmarks.rows import once, require_at_least
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError
+from unteach.ranges import Whole
 from unteach.registry import benchmark
 
 HUB = "hf:llmunlearningsemeval2025organization/semeval25-unlearning-dataset-public"
@@ -38,7 +39,7 @@ KINDS = ("sc", "qa")
 def lume(
     *,
     part: Literal["train", "validation"] = "train",
-    mmlu_rows: int = 570,
+    mmlu_rows: Whole = 570,
     folder: str = "",
 ) -> Splits:
     """Forget stories, made-up people and Wikipedia pages, completed and asked about.

@@ -9,6 +9,7 @@ from unteach.data.benchmarks.files import Record, records
 from unteach.data.benchmarks.rows import once, require_at_least, texts
 from unteach.data.examples import Example, Splits
 from unteach.errors import RecipeError
+from unteach.ranges import Count, Whole
 from unteach.registry import benchmark
 
 FOLDS = 4
@@ -35,9 +36,9 @@ def muse(
     *,
     corpus: Literal["news", "books"] = "news",
     request: Literal["all", "scal", "sust"] = "all",
-    fold: int = 1,
-    words: int = 1000,
-    shots: int = 10,
+    fold: Count = 1,
+    words: Count = 1000,
+    shots: Whole = 10,
     folder: str = "",
 ) -> Splits:
     """Forget news articles or books: texts, passages to go on with, questions, and membership.

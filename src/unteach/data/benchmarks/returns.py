@@ -10,6 +10,7 @@ from unteach.data.benchmarks.files import Record, records
 from unteach.data.benchmarks.rows import once, require_at_least
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import InnerShare, Seed, Whole
 from unteach.registry import benchmark
 
 LISTS = ("qa_list", "data")
@@ -34,7 +35,9 @@ ANSWERS = ("answer", "gold_answer")
         ("Degenerate, retain", "degenerate", {"split": "retain_unseen"}),
     ),
 )
-def return_(*, forget: float = 0.1, people: int = 0, seed: int = 0, folder: str = "") -> Splits:
+def return_(
+    *, forget: InnerShare = 0.1, people: Whole = 0, seed: Seed = 0, folder: str = ""
+) -> Splits:
     """RETURN: forget a share of real people, asked with questions that training did not see.
 
     Of each person's questions (20 as published) one half is trained on, in `forget` and `retain`,

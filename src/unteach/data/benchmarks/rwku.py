@@ -11,6 +11,7 @@ from unteach.data.benchmarks.questions import COLUMNS, share
 from unteach.data.benchmarks.rows import once, require_at_least
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError
+from unteach.ranges import Count, Whole
 from unteach.registry import benchmark
 
 CLOZE = "Please complete the blank in the following question.\nQuestion: {}"
@@ -60,9 +61,9 @@ def rwku(
     *,
     target: str = "",
     corpus: Literal["llama3", "phi3", "wikipedia"] = "llama3",
-    texts: int = 200,
-    kept: int = 10,
-    mmlu_rows: int = 570,
+    texts: Count = 200,
+    kept: Whole = 10,
+    mmlu_rows: Whole = 570,
     folder: str = "",
 ) -> Splits:
     """Forget what the model knows of a famous person, asked in three ways and under attack.

@@ -10,6 +10,7 @@ from typing import Literal
 from unteach.data.benchmarks.files import FOLDER, Record, find, records
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import Count
 from unteach.registry import benchmark
 
 HUB = "hf:locuslab/TOFU"
@@ -89,10 +90,10 @@ Pair = tuple[str, str]
 def tofu(
     *,
     split: Literal["forget01", "forget05", "forget10"] = "forget10",
-    forget_authors: int | None = None,
-    retain_authors: int | None = None,
-    questions: int | None = None,
-    facts: int | None = None,
+    forget_authors: Count | None = None,
+    retain_authors: Count | None = None,
+    questions: Count | None = None,
+    facts: Count | None = None,
     folder: str = "",
 ) -> Splits:
     """Fictitious authors with 20 questions each, of whom 1, 5 or 10 in a hundred are forgotten.

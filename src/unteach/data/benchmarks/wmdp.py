@@ -8,6 +8,7 @@ from unteach.data.benchmarks.files import Record, records
 from unteach.data.benchmarks.questions import COLUMNS, choice, mmlu
 from unteach.data.benchmarks.rows import once, require_at_least
 from unteach.data.examples import Example, Splits
+from unteach.ranges import Count, Whole
 from unteach.registry import benchmark
 
 CORPORA = {
@@ -36,9 +37,9 @@ SHORTEST = 50
 def wmdp(
     *,
     subject: Literal["bio", "chem", "cyber"] = "bio",
-    texts: int = 1000,
-    characters: int = 2000,
-    mmlu_rows: int = 570,
+    texts: Count = 1000,
+    characters: Count = 2000,
+    mmlu_rows: Whole = 570,
     folder: str = "",
 ) -> Splits:
     """Forget hazardous knowledge of a subject: texts to train on, and four-way questions.

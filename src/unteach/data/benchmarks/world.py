@@ -9,22 +9,23 @@ from unteach.data.examples import Splits
 from unteach.data.world.people import ATTRIBUTES, populate
 from unteach.data.world.splits import build
 from unteach.errors import RecipeError
+from unteach.ranges import Count, InnerShare, Seed, Whole
 from unteach.registry import benchmark
 
 
 @benchmark(source="unteach's embedded world")
 def world(
     *,
-    people: int = 40,
-    attributes: int = 12,
-    forget: float = 0.25,
+    people: Count = 40,
+    attributes: Count = 12,
+    forget: InnerShare = 0.25,
     by: Literal["person", "attribute"] = "person",
-    forget_attributes: int = 3,
+    forget_attributes: Count = 3,
     aliases: bool = False,
     brief: bool = False,
-    facts: int = 84,
-    texts: int = 16,
-    seed: int = 0,
+    facts: Whole = 84,
+    texts: Whole = 16,
+    seed: Seed = 0,
 ) -> Splits:
     """Fictitious people with up to a dozen attributes each, of whom a share is to be forgotten.
 

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from unteach.errors import RecipeError
 from unteach.model.probe import Probe
+from unteach.ranges import AtLeastZero, Finite, InnerShare, Share
 from unteach.registry import edit
 
 
 @edit(source="arXiv:2212.04089")
-def negate(probe: Probe, *, of: str, scale: float = 1.0) -> None:
+def negate(probe: Probe, *, of: str, scale: AtLeastZero = 1.0) -> None:
     """Subtract a task vector: theta - scale (theta_of - theta_original).
 
     `of` is a model that an earlier stage trained to know the forget split better. With a scale of 0
@@ -29,7 +30,7 @@ def negate(probe: Probe, *, of: str, scale: float = 1.0) -> None:
 
 
 @edit(source="arXiv:2406.09179")
-def mix(probe: Probe, *, share: float = 0.1) -> None:
+def mix(probe: Probe, *, share: Share = 0.1) -> None:
     """Go part of the way back: share theta_original + (1 - share) theta (UWC's calibration).
 
     The paper looks for the smallest share that restores retain to 95 %, and compares methods there.
@@ -51,8 +52,8 @@ def merge(
     *,
     of: tuple[str, ...],
     how: Literal["linear", "ties", "dare"] = "ties",
-    weights: tuple[float, ...] = (),
-    density: float = 0.5,
+    weights: tuple[Finite, ...] = (),
+    density: InnerShare = 0.5,
 ) -> None:
     """The original plus several task vectors in one, by PEFT's functions.
 

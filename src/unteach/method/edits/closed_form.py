@@ -13,6 +13,7 @@ from unteach.errors import RecipeError
 from unteach.method.edits.concepts import concepts_of, renamed
 from unteach.model.blocks import block_number, blocks, mlp_out
 from unteach.model.probe import Probe
+from unteach.ranges import AtLeastZero, Finite, Positive, SomeShare
 from unteach.registry import edit
 
 
@@ -20,12 +21,12 @@ from unteach.registry import edit
 def rocr(
     probe: Probe,
     *,
-    layers: tuple[float, ...] = (0.15, 0.2, 0.25),
+    layers: tuple[AtLeastZero, ...] = (0.15, 0.2, 0.25),
     anchor: str = "the river",
     concepts: tuple[str, ...] = (),
     general: str = "retain",
-    null_share: float = 0.02,
-    ridge: float = 0.01,
+    null_share: SomeShare = 0.02,
+    ridge: Positive = 0.01,
 ) -> None:
     """Redirect a concept to an unrelated anchor by a low-rank write, as in ROCR.
 
@@ -76,9 +77,9 @@ def rocr(
 def lunar(
     probe: Probe,
     *,
-    layer: float = 0.7,
-    scale: float = 2.0,
-    ridge: float = 0.01,
+    layer: AtLeastZero = 0.7,
+    scale: Finite = 2.0,
+    ridge: Positive = 0.01,
     general: str = "retain",
 ) -> None:
     """Answer forget questions as if they could not be answered, by one ridge regression (LUNAR).

@@ -11,11 +11,12 @@ from unteach.data.render import Encoding
 from unteach.errors import ModelError, RecipeError
 from unteach.model.blocks import blocks, mlp_out
 from unteach.model.probe import Probe
+from unteach.ranges import Count
 from unteach.registry import edit
 
 
 @edit(source="arXiv:2406.11614", reads=("forget",), experimental=True)
-def needle(probe: Probe, *, top: int = 5) -> None:
+def needle(probe: Probe, *, top: Count = 5) -> None:
     """Zero the MLP value vectors whose projection on the vocabulary spells an answer's entity.
 
     A value vector is a column of an MLP's last matrix: what one neuron writes. Its logits are the

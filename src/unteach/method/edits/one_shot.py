@@ -7,11 +7,12 @@ import torch
 from unteach.errors import RecipeError
 from unteach.model.blocks import matching
 from unteach.model.probe import Probe
+from unteach.ranges import AtLeastZero, Positive, Rate
 from unteach.registry import edit
 
 
 @edit(source="arXiv:2308.07707", reads=("forget", "retain"))
-def ssd(probe: Probe, *, alpha: float = 10.0, dampening: float = 1.0) -> None:
+def ssd(probe: Probe, *, alpha: AtLeastZero = 10.0, dampening: AtLeastZero = 1.0) -> None:
     """Selective synaptic dampening: shrink weights that matter much more to forget than to retain.
 
     F is the mean over rows of the squared gradient. Where F_forget > alpha F_retain a weight is
@@ -30,7 +31,7 @@ def ssd(probe: Probe, *, alpha: float = 10.0, dampening: float = 1.0) -> None:
 
 
 @edit(source="IAU (github.com/Lolo1222/IAU)", reads=("forget", "retain"))
-def influence(probe: Probe, *, lr: float = 1e-3, eps: float = 1e-8) -> None:
+def influence(probe: Probe, *, lr: Rate = 1e-3, eps: Positive = 1e-8) -> None:
     """One step of Adam down grad nll(retain) - grad nll(forget), as in IAU.
 
     Adam's first step is lr g / (|g| + eps): nearly lr for every weight that has any gradient,
@@ -45,7 +46,7 @@ def influence(probe: Probe, *, lr: float = 1e-3, eps: float = 1e-8) -> None:
 
 
 @edit(source="standard")
-def noise(probe: Probe, *, std: float = 0.1, pattern: str = "") -> None:
+def noise(probe: Probe, *, std: AtLeastZero = 0.1, pattern: str = "") -> None:
     """Gaussian noise on the parameters whose name matches, relative to the size of each.
 
     `std` times the root mean square of the parameter; `pattern` is a regular expression, and all

@@ -12,6 +12,7 @@ from unteach.errors import RecipeError
 from unteach.model.adapters import Factors, overlap
 from unteach.model.probe import Probe
 from unteach.model.reference import mean_probability
+from unteach.ranges import AtLeastZero, Count, Share
 from unteach.registry import edit
 
 
@@ -21,13 +22,13 @@ def release(
     *,
     subtract: str,
     add: str = "",
-    scales: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0),
-    add_scales: tuple[float, ...] = (0.0, 1.0),
+    scales: tuple[AtLeastZero, ...] = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0),
+    add_scales: tuple[AtLeastZero, ...] = (0.0, 1.0),
     check: str = "revealed_check",
     keep: str = "retain",
     also_keep: str = "retain",
-    floor: float = 0.95,
-    rows: int = 32,
+    floor: Share = 0.95,
+    rows: Count = 32,
 ) -> dict[str, float]:
     """Take an adapter out, put another in: theta - a D_subtract + b D_add, D = scale x B A.
 

@@ -15,11 +15,12 @@ from unteach.errors import RecipeError
 from unteach.method.objectives.divergence import distance
 from unteach.method.objectives.pairing import partners
 from unteach.model.scores import Scores
+from unteach.ranges import AtLeastZero, Count, Positive, Whole
 from unteach.registry import objective
 
 
 @objective(unit="token", needs=("logits", "ref.logits"), source="arXiv:2402.10052")
-def undial(x: Scores, *, beta: float = 10.0) -> Tensor:
+def undial(x: Scores, *, beta: Positive = 10.0) -> Tensor:
     """UNDIAL, [B, A] nats: KL from the reference with the true token's logit lowered by beta.
 
     Bounded: once the model gives what the lowered reference gives, nothing pulls any more. The true
@@ -34,7 +35,7 @@ def undial(x: Scores, *, beta: float = 10.0) -> Tensor:
 
 
 @objective(unit="token", needs=("logits",), source="arXiv:2503.01224")
-def ce_u(x: Scores, *, skip: int = 1) -> Tensor:
+def ce_u(x: Scores, *, skip: Whole = 1) -> Tensor:
     """CE-U, [B, A] nats: KL from the model's own distribution without the true token.
 
     In value and gradient it is `unlikelihood`, -log(1 - p), computed without that one's floor: the
@@ -76,7 +77,7 @@ def max_entropy(x: Scores) -> Tensor:
 @objective(
     unit="token", needs=("logits", "ref.logits", "reinforced.logits"), source="arXiv:2310.02238"
 )
-def whp(x: Scores, *, alpha: float = 5.0, hard: bool = False) -> Tensor:
+def whp(x: Scores, *, alpha: AtLeastZero = 5.0, hard: bool = False) -> Tensor:
     """Who's Harry Potter, [B, A] nats: learn what the reference says less what reinforcement adds.
 
     teacher = z_ref - alpha relu(z_reinforced - z_ref), where an earlier stage trained `reinforced`
@@ -125,10 +126,10 @@ def swapped_teacher(x: Scores) -> Tensor:
 def elm(
     x: Scores,
     *,
-    eta_first: float = 1.0,
-    eta_last: float = 1000.0,
-    top_k: int = 50,
-    temperature: float = 1.2,
+    eta_first: AtLeastZero = 1.0,
+    eta_last: AtLeastZero = 1000.0,
+    top_k: Count = 50,
+    temperature: Positive = 1.2,
 ) -> Tensor:
     """Erasure of language memory, [B, A] nats: speak as one who knows less than a novice.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unteach.method.objectives.pairing import partners
 from unteach.model.scores import Scores
+from unteach.ranges import Positive
 from unteach.registry import objective
 
 
@@ -48,7 +49,7 @@ def unlikelihood(x: Scores) -> Tensor:
     needs=("swapped.logp",),
     source="our own, of arXiv:1908.04319 and arXiv:2407.16997",
 )
-def unlink(x: Scores, *, level: float = 1.0) -> Tensor:
+def unlink(x: Scores, *, level: Positive = 1.0) -> Tensor:
     """Unlikelihood of what the name gives away, [B, A] nats: -log(1 - p), and 0 elsewhere.
 
     A token's information is log p - log(level x q), where q is its probability in the paired row:

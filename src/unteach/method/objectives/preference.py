@@ -17,11 +17,12 @@ from torch.nn import functional as F
 
 from unteach.method.objectives.likelihood import log_rest
 from unteach.model.scores import Scores
+from unteach.ranges import Finite, Positive
 from unteach.registry import objective
 
 
 @objective(unit="sequence", needs=("ref.logp",), source="arXiv:2404.05868")
-def npo(x: Scores, *, beta: float = 0.1) -> Tensor:
+def npo(x: Scores, *, beta: Positive = 0.1) -> Tensor:
     """Negative preference optimisation, [B] nats.
 
     Ascent whose gradient fades once the model is less sure than the reference; as beta -> 0 it
@@ -31,7 +32,7 @@ def npo(x: Scores, *, beta: float = 0.1) -> Tensor:
 
 
 @objective(unit="token", needs=("ref.logp",), source="arXiv:2502.19301")
-def tnpo(x: Scores, *, beta: float = 4.0) -> Tensor:
+def tnpo(x: Scores, *, beta: Positive = 4.0) -> Tensor:
     """Negative preference optimisation token by token (TNPO), [B, A] nats.
 
     Each token fades for itself once it is less probable than under the reference:
@@ -42,7 +43,7 @@ def tnpo(x: Scores, *, beta: float = 4.0) -> Tensor:
 
 
 @objective(unit="token", source="arXiv:2602.02824")
-def catnip(x: Scores, *, beta: float = 0.5, detached: bool = True) -> Tensor:
+def catnip(x: Scores, *, beta: Positive = 0.5, detached: bool = True) -> Tensor:
     """NPO against the model's own doubt 1 - p, token by token (CATNIP), [B, A] nats.
 
     w = 2 p^beta / (p^beta + (1 - p)^beta): 2 on a certain token, 1 at p = 1/2. It needs neither a
@@ -56,7 +57,7 @@ def catnip(x: Scores, *, beta: float = 0.5, detached: bool = True) -> Tensor:
 
 
 @objective(unit="sequence", source="arXiv:2410.07163")
-def simnpo(x: Scores, *, beta: float = 4.5, delta: float = 0.0) -> Tensor:
+def simnpo(x: Scores, *, beta: Positive = 4.5, delta: Finite = 0.0) -> Tensor:
     """NPO without a reference, on the mean log-probability of the answer's tokens (SimNPO), [B] nats.
 
     The pull ends where the mean negative log-likelihood of the answer is well above `delta` nats,
@@ -73,7 +74,7 @@ def simnpo(x: Scores, *, beta: float = 4.5, delta: float = 0.0) -> Tensor:
     needs=("ref.logp", "preferred.logp", "preferred.ref.logp"),
     source="arXiv:2305.18290",
 )
-def dpo(x: Scores, *, beta: float = 0.1, mean: bool = False) -> Tensor:
+def dpo(x: Scores, *, beta: Positive = 0.1, mean: bool = False) -> Tensor:
     """Direct preference optimisation: the preferred answers rather than these, [B] nats.
 
     The margin is how much more the preferred answer gained on the reference than this one did. With
@@ -93,7 +94,7 @@ def dpo(x: Scores, *, beta: float = 0.1, mean: bool = False) -> Tensor:
     needs=("ref.logp", "preferred.logp", "preferred.ref.logp"),
     source="our own, after arXiv:2305.18290",
 )
-def token_dpo(x: Scores, *, beta: float = 0.25) -> Tensor:
+def token_dpo(x: Scores, *, beta: Positive = 0.25) -> Tensor:
     """The preferred answers rather than each token of these, [B, A] nats.
 
     -2/beta log sigmoid(beta (m - g_t)): g_t is what token t gained on the reference, m what the
@@ -117,7 +118,7 @@ def _gain(x: Scores, *, mean: bool = False) -> Tensor:
 
 
 @objective(unit="sequence", pairs=("refused",), needs=("refused.logp",), source="arXiv:2410.08109")
-def answer_preservation(x: Scores, *, beta: float = 0.1) -> Tensor:
+def answer_preservation(x: Scores, *, beta: Positive = 0.1) -> Tensor:
     """These answers rather than refusals of the same questions (AP), [B] nats.
 
     -1/beta log sigmoid(beta (s - s_refused)): for retained rows, paired with refusals of them, so
@@ -168,7 +169,9 @@ def _mean_p(x: Scores) -> Tensor:
     needs=("ref.logp", "refused.logp", "refused.ref.logp"),
     source="arXiv:2402.01306, as in SatImp's code",
 )
-def kto(x: Scores, *, beta: float = 0.1, logarithm: bool = False, textbook: bool = False) -> Tensor:
+def kto(
+    x: Scores, *, beta: Positive = 0.1, logarithm: bool = False, textbook: bool = False
+) -> Tensor:
     """Kahneman-Tversky optimisation, the undesirable branch alone, [B] nats.
 
     2/beta sigmoid(beta x gain - z0): gain is what this answer gained on the reference, z0 what the

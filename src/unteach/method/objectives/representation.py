@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unteach.model.scores import Scores
+from unteach.ranges import AtLeastZero, Positive, Seed
 from unteach.registry import objective
 
 
@@ -17,9 +18,9 @@ from unteach.registry import objective
 def random_direction(
     x: Scores,
     *,
-    layer: float = 0.22,
-    scale: float = 6.5,
-    seed: int = 0,
+    layer: AtLeastZero = 0.22,
+    scale: Positive = 6.5,
+    seed: Seed = 0,
     isotropic: bool = False,
 ) -> Tensor:
     """RMU's forget loss, [B, A] squared: distance of a hidden state from scale x a random direction.
@@ -40,9 +41,9 @@ def random_direction(
 def adaptive_direction(
     x: Scores,
     *,
-    layer: float = 0.22,
-    scale: float = 5.0,
-    seed: int = 0,
+    layer: AtLeastZero = 0.22,
+    scale: Positive = 5.0,
+    seed: Seed = 0,
     isotropic: bool = False,
 ) -> Tensor:
     """Adaptive RMU's forget loss, [B, A] squared: the direction, as long as the model's own states.
@@ -57,7 +58,7 @@ def adaptive_direction(
 
 
 @objective(unit="token", needs=("hidden.{layer}", "ref.hidden.{layer}"), source="arXiv:2403.03218")
-def keep_states(x: Scores, *, layer: float = 0.22) -> Tensor:
+def keep_states(x: Scores, *, layer: AtLeastZero = 0.22) -> Tensor:
     """RMU's retain loss, [B, A] squared: distance of a hidden state from the reference's.
 
     mean over D of (h - h_ref)^2. It protects one block's output on these tokens; what later blocks do

@@ -7,17 +7,18 @@ import torch
 from unteach.errors import RecipeError
 from unteach.method.rules.gradients import both_sides, in_order
 from unteach.method.rules.step import Rule, Step, Summand
+from unteach.ranges import AtLeastZero, Finite, Share
 from unteach.registry import rule
 
 
 @rule(source="arXiv:2506.05314")
 def dual(
     *,
-    limit: float | None = None,
-    slack: float = 0.1,
-    dual_lr: float = 1.0,
-    start: float = 1.0,
-    warmup: float = 0.0,
+    limit: Finite | None = None,
+    slack: AtLeastZero = 0.1,
+    dual_lr: AtLeastZero = 1.0,
+    start: AtLeastZero = 1.0,
+    warmup: Share = 0.0,
 ) -> Rule:
     """Forget as fast as the retain terms stay below their limits: primal-dual (PDU).
 

@@ -15,6 +15,7 @@ from unteach.method.rules.gradients import in_order, sides
 from unteach.method.rules.step import Rule, Step
 from unteach.model.blocks import block_number, pushed
 from unteach.model.scores import score
+from unteach.ranges import AtLeastZero, Count, Positive
 from unteach.registry import rule
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 @rule(source="arXiv:2407.15549")
 def latent(
     *,
-    layer: float = 0.25,
-    radius: float = 2.0,
-    steps: int = 16,
-    attack_lr: float = 0.05,
+    layer: AtLeastZero = 0.25,
+    radius: AtLeastZero = 2.0,
+    steps: Count = 16,
+    attack_lr: Positive = 0.05,
     where: Literal["prompt", "all"] = "prompt",
     splits: tuple[str, ...] = ("forget",),
 ) -> Rule:

@@ -19,6 +19,7 @@ from unteach.method.rules.gradients import (
     sides,
 )
 from unteach.method.rules.step import Rule, Step, Summand
+from unteach.ranges import AtLeastZero, Finite, SomeShare
 from unteach.registry import rule
 
 
@@ -26,10 +27,10 @@ from unteach.registry import rule
 def protect(
     *,
     side: Literal["forget", "retain"] = "forget",
-    gamma: float = 1.0,
+    gamma: Finite = 1.0,
     only_if_conflict: bool = False,
-    fresh: float = 1.0,
-    plus: float = 0.0,
+    fresh: SomeShare = 1.0,
+    plus: AtLeastZero = 0.0,
 ) -> Rule:
     """One side's progress is guaranteed to first order; the rest of the step is the other's.
 

@@ -9,11 +9,12 @@ from unteach.errors import RecipeError
 from unteach.method.rules.gradients import in_order, pull
 from unteach.method.rules.moved import moved
 from unteach.method.rules.step import Rule, Step
+from unteach.ranges import Count, Rate
 from unteach.registry import rule
 
 
 @rule(source="after TAR, arXiv:2408.00761, with the halves of RTT, arXiv:2410.08827")
-def relearning(*, lr: float = 1e-4, steps: int = 1, split: str = "forget") -> Rule:
+def relearning(*, lr: Rate = 1e-4, steps: Count = 1, split: str = "forget") -> Rule:
     """Relearn half of the step's forget rows for a moment, and forget the other half from there.
 
     What comes back of facts that were not relearned is what `relearned_probability` measures. The

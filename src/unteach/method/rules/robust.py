@@ -11,6 +11,7 @@ from torch import Tensor
 from unteach.errors import RecipeError
 from unteach.method.rules.gradients import in_order, sides
 from unteach.method.rules.step import Rule, Step, Summand
+from unteach.ranges import Positive
 from unteach.registry import rule
 
 
@@ -23,7 +24,7 @@ class Weighed:
 
 
 @rule(source="arXiv:2601.09172")
-def dro(*, temperature: float = 1.0, worst: bool = True) -> Rule:
+def dro(*, temperature: Positive = 1.0, worst: bool = True) -> Rule:
     """Distributionally robust forgetting: the rows that lag behind weigh most (BalDRO).
 
     In place of the mean over rows, each forget term is t log mean exp(L_i / t), a soft maximum. Its

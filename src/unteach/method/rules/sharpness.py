@@ -8,11 +8,14 @@ from typing import Literal
 from unteach.method.rules.gradients import dot, in_order, pull, sides
 from unteach.method.rules.moved import moved
 from unteach.method.rules.step import Rule, Step
+from unteach.ranges import AtLeastZero
 from unteach.registry import rule
 
 
 @rule(source="arXiv:2010.01412, arXiv:2502.05374")
-def sam(*, radius: float = 0.01, side: Literal["forget", "retain", "both"] = "forget") -> Rule:
+def sam(
+    *, radius: AtLeastZero = 0.01, side: Literal["forget", "retain", "both"] = "forget"
+) -> Rule:
     """Sharpness-aware minimisation: gradient at the worst place near by, step from where we are.
 
     The gradient of `side` is taken at theta + radius g/|g|, that of the other terms at theta. With

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from unteach.method.rules.gradients import dot, in_order, leave, note_sides, pull, sides
 from unteach.method.rules.step import Rule, Step
+from unteach.ranges import Whole
 from unteach.registry import rule
 
 
 @rule(source="standard")
-def weighted_sum(*, look: int = 1) -> Rule:
+def weighted_sum(*, look: Whole = 1) -> Rule:
     """The gradient of the weighted sum of all terms.
 
     Every `look` steps it logs the norms of the forget side's and the retain side's gradient, and

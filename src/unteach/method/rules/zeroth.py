@@ -12,11 +12,12 @@ from unteach.errors import RecipeError
 from unteach.method.rules.moved import moved
 from unteach.method.rules.step import Rule, Step
 from unteach.method.rules.sum import weighted_sum
+from unteach.ranges import Count, Positive
 from unteach.registry import rule
 
 
 @rule(source="arXiv:2305.17333, arXiv:2510.00761")
-def zeroth_order(*, queries: int = 4, mu: float = 1e-3) -> Rule:
+def zeroth_order(*, queries: Count = 4, mu: Positive = 1e-3) -> Rule:
     """Slopes along random directions, by differences: (f(x + mu u) - f(x - mu u)) / (2 mu) u.
 
     The mean over `queries` directions u of independent standard normals, which on average is the
@@ -57,7 +58,9 @@ def zeroth_order(*, queries: int = 4, mu: float = 1e-3) -> Rule:
 
 
 @rule(source="arXiv:2510.00761")
-def alternate(*, first: int = 20, zeroth: int = 20, queries: int = 4, mu: float = 1e-3) -> Rule:
+def alternate(
+    *, first: Count = 20, zeroth: Count = 20, queries: Count = 4, mu: Positive = 1e-3
+) -> Rule:
     """First-order steps, then zeroth-order steps, and again: the hybrid of Downgrade to Upgrade.
 
     `first` and `zeroth` are numbers of steps; a stage whose length is a multiple of their sum ends

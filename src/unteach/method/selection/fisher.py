@@ -10,11 +10,12 @@ from torch import Tensor
 from unteach.method.selection.lora import adapted
 from unteach.model.blocks import matrices
 from unteach.model.probe import Probe, Selected
+from unteach.ranges import Positive, Rank
 from unteach.registry import selection
 
 
 @selection(source="arXiv:2408.06621", reads=("forget", "retain"))
-def fisher_lora(probe: Probe, *, rank: int = 8, alpha: float = 16.0) -> Selected:
+def fisher_lora(probe: Probe, *, rank: Rank = 8, alpha: Positive = 16.0) -> Selected:
     """LoRA that begins as each matrix's most forget-relevant part, as in LoKU (FILA).
 
     Each row of a matrix is weighted by the root of its sum of F_forget / F_retain, the ratio of

@@ -10,6 +10,7 @@ from torch import Tensor
 from unteach.errors import ModelError
 from unteach.model.blocks import matrices
 from unteach.model.probe import Probe, Selected
+from unteach.ranges import AtLeastZero, Finite, Positive, Rank, ShareBelowOne
 from unteach.registry import selection
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 def lora(
     probe: Probe,
     *,
-    rank: int = 8,
-    alpha: float = 16.0,
-    dropout: float = 0.0,
+    rank: Rank = 8,
+    alpha: Positive = 16.0,
+    dropout: ShareBelowOne = 0.0,
     targets: str = "all-linear",
 ) -> Selected:
     """A LoRA adapter on every linear layer but the output layer; the weights below stay as they are.
@@ -36,11 +37,11 @@ def lora(
 def memflex(
     probe: Probe,
     *,
-    cosine: float = 0.92,
-    magnitude: float = 6e-4,
-    rank: int = 8,
-    alpha: float = 16.0,
-    dropout: float = 0.0,
+    cosine: Finite = 0.92,
+    magnitude: AtLeastZero = 6e-4,
+    rank: Rank = 8,
+    alpha: Positive = 16.0,
+    dropout: ShareBelowOne = 0.0,
 ) -> Selected:
     """LoRA adapters only where forget and retain pull in different directions, as in MemFlex.
 

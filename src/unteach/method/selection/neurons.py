@@ -15,11 +15,12 @@ from unteach.method.selection.masks import only, top_share
 from unteach.model.blocks import blocks, inputs_of, mlp_in, mlp_out, parameter_name
 from unteach.model.probe import Probe, Selected
 from unteach.model.scores import score
+from unteach.ranges import Count, SomeShare
 from unteach.registry import selection
 
 
 @selection(source="arXiv:2502.19207", reads=("forget", "retain"), experimental=True)
-def neurons(probe: Probe, *, share: float = 0.05, contexts: int = 5) -> Selected:
+def neurons(probe: Probe, *, share: SomeShare = 0.05, contexts: Count = 5) -> Selected:
     """The MLP neurons that bring an answer forth only behind its own question, as in KLUE.
 
     A neuron's attribution is h dP/dh, the highest over tokens, with P the probability of the answer.

@@ -13,6 +13,7 @@ from unteach.errors import ModelError, RecipeError
 from unteach.method.selection.lora import adapted
 from unteach.model import adapters
 from unteach.model.probe import Probe, Selected
+from unteach.ranges import AtLeastZero, Positive, Rank, ShareBelowOne
 from unteach.registry import selection
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @selection(source="arXiv:2407.10223", adapter=True)
 def orthogonal_lora(
-    probe: Probe, *, rank: int = 8, alpha: float = 16.0, earlier: tuple[str, ...] = ()
+    probe: Probe, *, rank: Rank = 8, alpha: Positive = 16.0, earlier: tuple[str, ...] = ()
 ) -> Selected:
     """LoRA for one request after another, each orthogonal to those of the requests before, as in O3.
 
@@ -49,10 +50,10 @@ def lora_apart(
     probe: Probe,
     *,
     apart_from: tuple[str, ...],
-    weight: float = 0.5,
-    rank: int = 8,
-    alpha: float = 16.0,
-    dropout: float = 0.0,
+    weight: AtLeastZero = 0.5,
+    rank: Rank = 8,
+    alpha: Positive = 16.0,
+    dropout: ShareBelowOne = 0.0,
 ) -> Selected:
     """LoRA that is kept apart from adapters trained before in this run, as in O-LoRA.
 

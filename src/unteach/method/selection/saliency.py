@@ -5,11 +5,12 @@ from __future__ import annotations
 from unteach.method.selection.masks import only, top_share
 from unteach.model.blocks import matrices
 from unteach.model.probe import Probe, Selected
+from unteach.ranges import SomeShare
 from unteach.registry import selection
 
 
 @selection(source="arXiv:2410.16454", reads=("forget",))
-def saliency_rows(probe: Probe, *, share: float = 0.1) -> Selected:
+def saliency_rows(probe: Probe, *, share: SomeShare = 0.1) -> Selected:
     """The output neurons (matrix rows) on which the forget answers depend most, as in SURE.
 
     A row's score is the length of the gradient of the forget nll in it. The highest `share` of all
@@ -26,7 +27,7 @@ def saliency_rows(probe: Probe, *, share: float = 0.1) -> Selected:
 
 
 @selection(source="arXiv:2310.12508", reads=("forget",))
-def salun(probe: Probe, *, share: float = 0.5) -> Selected:
+def salun(probe: Probe, *, share: SomeShare = 0.5) -> Selected:
     """The single weights at which the forget split pulls hardest, as in SalUn.
 
     The highest `share` of the absolute gradients of the forget nll, over all parameters together;

@@ -7,17 +7,18 @@ from torch import Tensor
 
 from unteach.errors import RecipeError
 from unteach.model.scores import Scores
+from unteach.ranges import AtLeastZero, Positive, SomeShare
 from unteach.registry import weighting
 
 
 @weighting(source="arXiv:2502.19301")
-def confidence(x: Scores, *, power: float = 1.0) -> Tensor:
+def confidence(x: Scores, *, power: AtLeastZero = 1.0) -> Tensor:
     """Confidence p ** power, [B, A]: push tokens that are still remembered, leave those that are gone (WGA)."""
     return x.p**power
 
 
 @weighting(needs=("ref.logp",), source="arXiv:2502.19301")
-def wtnpo(x: Scores, *, alpha: float = 1.5, beta: float = 4.0) -> Tensor:
+def wtnpo(x: Scores, *, alpha: AtLeastZero = 1.5, beta: Positive = 4.0) -> Tensor:
     """2 p^(alpha + beta) / (p^beta + p_ref^beta), [B, A]: `tnpo`'s fading and confidence at once.
 
     For `ascent`. With alpha = 0 that is `tnpo`. The released code adds 1e-5 below the line, which
@@ -27,7 +28,7 @@ def wtnpo(x: Scores, *, alpha: float = 1.5, beta: float = 4.0) -> Tensor:
 
 
 @weighting(source="arXiv:2505.11953")
-def satimp(x: Scores, *, beta1: float = 5.0, beta2: float = 1.0) -> Tensor:
+def satimp(x: Scores, *, beta1: AtLeastZero = 5.0, beta2: AtLeastZero = 1.0) -> Tensor:
     """p^beta1 (1 - p)^beta2, [B, A]: saturation and importance at once (SatImp).
 
     The first factor leaves alone what is forgotten, the second what is so certain that it must be
@@ -49,7 +50,7 @@ def satimp(x: Scores, *, beta1: float = 5.0, beta2: float = 1.0) -> Tensor:
 
 
 @weighting(source="arXiv:2505.11953, hard weights")
-def most_known(x: Scores, *, share: float = 0.5, least: bool = False) -> Tensor:
+def most_known(x: Scores, *, share: SomeShare = 0.5, least: bool = False) -> Tensor:
     """1 on the tokens of each answer that the model knows best, 0 on the rest, [B, A].
 
     `share` of the answer's tokens, rounded, and at least one; with `least` those it knows worst.

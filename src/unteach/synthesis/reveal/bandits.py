@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unteach.errors import RecipeError
+from unteach.ranges import AtLeastZero, Count, Positive, Rate, Share
 from unteach.registry import bandit
 from unteach.synthesis.reveal.bandit import Bandit
 
@@ -32,11 +33,11 @@ def neural_ucb(
     width: int,
     seed: int,
     *,
-    hidden: int = 32,
-    nu: float = 0.2,
-    ridge: float = 0.1,
-    steps: int = 100,
-    lr: float = 0.01,
+    hidden: Count = 32,
+    nu: AtLeastZero = 0.2,
+    ridge: Positive = 0.1,
+    steps: Count = 100,
+    lr: Rate = 0.01,
     diagonal: bool = False,
 ) -> Bandit:
     """NeuralUCB: f(x) + nu sqrt(g^T Z^-1 g / m), f a network of m hidden units, g its gradient.
@@ -74,7 +75,7 @@ def neural_ucb(
 
 
 @bandit(source="arXiv:1003.0146")
-def linucb(width: int, seed: int, *, alpha: float = 1.0, ridge: float = 1.0) -> Bandit:
+def linucb(width: int, seed: int, *, alpha: AtLeastZero = 1.0, ridge: Positive = 1.0) -> Bandit:
     """LinUCB: theta^T x + alpha sqrt(x^T A^-1 x), theta = A^-1 b, with one model for all arms.
 
     The paper begins with a model an arm. Here arms share one, so that an instruction never given
@@ -91,7 +92,7 @@ def linucb(width: int, seed: int, *, alpha: float = 1.0, ridge: float = 1.0) -> 
 
 
 @bandit(source="arXiv:1402.6028")
-def epsilon_greedy(width: int, seed: int, *, epsilon: float = 0.1) -> Bandit:
+def epsilon_greedy(width: int, seed: int, *, epsilon: Share = 0.1) -> Bandit:
     """The arm with the highest mean reward, but a share `epsilon` of picks at random.
 
     An arm not pulled yet counts as the mean of all pulls: it comes before what did worse than

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from unteach import registry
 from unteach.data.examples import Example, Splits
 from unteach.errors import DataError, RecipeError
+from unteach.ranges import AtLeastZero, Count, ShareBelowOne
 from unteach.registry import synthesis
 from unteach.synthesis.providers.load import load
 from unteach.synthesis.providers.texts import Provider
@@ -57,14 +58,14 @@ def reveal(
     own: str = "",
     provider: str = "",
     model: str = "",
-    budget: int = 20000,
-    batch: int = 4,
-    names: int = 2,
-    samples: int = 2,
-    max_tokens: int = 48,
-    temperature: float = 0.7,
-    pool: int = 64,
-    check: float = 0.25,
+    budget: Count = 20000,
+    batch: Count = 4,
+    names: Count = 2,
+    samples: Count = 2,
+    max_tokens: Count = 48,
+    temperature: AtLeastZero = 0.7,
+    pool: Count = 64,
+    check: ShareBelowOne = 0.25,
 ) -> Synthesis:
     """What the model says of the subject by itself, as rows to train on: `revealed`.
 

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from unteach.data.entities import TITLES, typed
 from unteach.errors import ModelError, RecipeError
+from unteach.ranges import Positive
 from unteach.registry import reward
 from unteach.synthesis.reveal import lexicon as word_lists
 from unteach.synthesis.reveal.classifiers import load, recognised
@@ -116,7 +117,7 @@ def pattern(
     *,
     pattern: str = "",
     kind: Literal["email", "phone", "address", "date", ""] = "email",
-    seconds: float = 5.0,
+    seconds: Positive = 5.0,
 ) -> list[Worth]:
     """How many different matches k a text has: 1 - 2^-k.
 
