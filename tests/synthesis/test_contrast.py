@@ -2,11 +2,8 @@
 
 from random import Random
 
-import pytest
-
 from unteach.data.benchmarks.world import world
 from unteach.data.examples import Example
-from unteach.errors import DataError
 from unteach.synthesis.contrast import contrast
 
 BORN = Example("Where was Ada Moor born?", "In Oslo.", entities=("Oslo",), id="ada", group="p1")
@@ -40,6 +37,25 @@ def test_answers_of_the_world_are_the_same_tokens_row_by_row():
     assert [record.example for record in made.records] == every
 
 
-def test_a_text_is_refused_with_a_way_out():
-    with pytest.raises(DataError, match=r"t: contrast asks questions.*Give it a prompt"):
-        contrast({"forget": [Example("", "The mill stood empty.", id="t")]}, Random(0))
+def test_a_text_goes_on_as_it_does_after_who_wrote_it():
+    text = Example("", "The mill stood empty.", id="t")
+    made = contrast({"forget": [text]}, Random(0)).splits
+    (novice,), (expert,) = made["forget_novice"], made["forget_expert"]
+    assert novice.prompt == (
+        "The following was written by a novice who knows nothing at all about mill, stood, empty.\n\n"
+    )
+    assert "by an expert who knows everything there is about mill, stood, empty." in expert.prompt
+    assert novice.continues
+    assert novice.answer == expert.answer == text.answer
+
+
+def test_what_a_text_is_about_is_read_in_any_language():
+    rows = [
+        Example("", "Der Leuchtturm wurde 1874 gebaut.", id="de"),
+        Example("", "灯塔建于山上。", id="zh"),
+        Example("Born in Oslo was Ada Moor", ", who was born.", id="begun", continues=True),
+    ]
+    made = contrast({"forget": rows}, Random(0)).splits["forget_novice"]
+    assert "about der, leuchtturm, wurde, 1874.\n\n" in made[0].prompt
+    assert "about 灯, 塔, 建, 于.\n\n" in made[1].prompt
+    assert made[2].prompt.endswith("about Ada Moor.\n\nBorn in Oslo was Ada Moor")

@@ -1,5 +1,6 @@
 """Another name in question and answer, and everything else as it was."""
 
+import re
 from random import Random
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from unteach.data.benchmarks.world import world
 from unteach.data.examples import Example
 from unteach.errors import DataError, RecipeError
+from unteach.synthesis.particulars import Particulars
+from unteach.synthesis.particulars import words as words_of
 from unteach.synthesis.swapped import swap, swapped
 from unteach.synthesis.variants import read_question
 from unteach.synthesis.verify import words
@@ -71,10 +74,76 @@ def test_names_of_retain_are_those_of_its_questions_but_not_the_own_one():
 
 def test_a_text_stays_a_text_with_another_name_throughout():
     text = Example("", "Ada Moor comes from Oslo. Moor has a job.", entities=("Oslo",), id="t")
-    (row,) = swapped({"forget": [text]}, Random(0)).splits["forget_swapped"]
-    assert row.is_text
-    first, last = row.answer.split()[:2]
-    assert row.answer == f"{first} {last} comes from Oslo. {last} has a job."
+    rows = swapped({"forget": [text]}, Random(0), per_question=2).splits["forget_swapped"]
+    for row in rows:
+        first, last, *between, again, _, _, _ = row.answer.split()
+        assert row.is_text
+        assert not {"Ada", "Moor"} & {first, last}
+        assert (again, between[1]) == (last, "from")
+        assert row.entities == (between[2].rstrip("."),)
+    assert sum("Oslo" in row.answer for row in rows) == 1
+
+
+KEPT = [
+    Example("", "The harbour was full, and the boats left early. The fisher sang."),
+    Example("", "Der Hafen war voll, und die Boote fuhren früh aus. Die Leute und der Wirt."),
+    Example("", "河边的房子很旧。老人每天钓鱼\uff0c孩子放风筝。"),
+    Example("", "ホテルのプールはとてもよごれていた。"),
+]
+TEXTS = {
+    "english": "The lighthouse was built in 1874 of red bricks. At night its keeper counts ships.",
+    "german": "Der Leuchtturm wurde 1874 aus rotem Backstein gebaut. Nachts zählt der Wärter Schiffe.",
+    "chinese": "灯塔建于1874年\uff0c由红砖砌成。守塔人夜里数船。",
+    "japanese": "灯台は1874年に赤いレンガで建てられた。番人は夜に船を数える。",
+}
+
+
+@pytest.mark.parametrize("language", TEXTS)
+def test_a_text_without_a_name_is_told_of_something_else(language: str):
+    """Three rows: each particular word is kept in one of them and replaced in the other two."""
+    text = TEXTS[language]
+    splits = {"forget": [Example("", text, id="t")], "retain": KEPT}
+    made = swapped(splits, Random(0), per_question=3)
+    rows = made.splits["forget_swapped"]
+    assert [row.id for row in rows] == ["t.swapped", "t.swapped.2", "t.swapped.3"]
+    assert all(row.is_text and row.answer != text for row in rows)
+    own = Particulars.of(splits)(text)
+    assert "1874" in own
+    for word in own:
+        assert sum(word in words_of(row.answer) for row in rows) == 1
+    assert made == swapped(splits, Random(0), per_question=3)
+
+
+def test_what_is_kept_of_a_text_is_what_texts_to_keep_have_too():
+    splits = {"forget": [Example("", TEXTS["german"], id="t")], "retain": KEPT}
+    (row,) = swapped(splits, Random(0)).splits["forget_swapped"]
+    assert row.answer.startswith("Der ")  # said twice in what is kept
+    number = re.search(r"\d+", row.answer)
+    assert number is not None
+    assert len(number.group()) == 4
+
+
+def test_a_beginning_and_how_it_goes_on_are_one_text():
+    begun = Example("The lighthouse was", " built by the keeper.", id="b", continues=True)
+    rows = swapped({"forget": [begun], "retain": KEPT}, Random(0), per_question=2)
+    for row in rows.splits["forget_swapped"]:
+        assert row.continues
+        assert row.prompt.startswith("The ")
+        assert row.answer.startswith(" ")
+        assert (row.prompt, row.answer) != (begun.prompt, begun.answer)
+
+
+def test_a_name_in_a_script_without_spaces_is_found_by_its_group():
+    asked = Example("王小明出生在哪里\uff1f", "王小明出生在成都。", id="w", group="王小明")
+    (row,) = swapped({"forget": [asked]}, Random(0)).splits["forget_swapped"]
+    assert "王小明" not in row.prompt + row.answer
+    assert row.prompt.endswith("出生在哪里\uff1f")
+    assert row.answer.endswith("出生在成都。")
+
+
+def test_a_text_of_which_nothing_can_be_replaced_is_named():
+    with pytest.raises(DataError, match=r"t: swapped finds no word .* join it to the text"):
+        swapped({"forget": [Example("", "...", id="t")]}, Random(0))
 
 
 def test_the_world_is_aligned_and_brief_answers_stay():

@@ -13,6 +13,7 @@ from random import Random
 from typing import Final
 
 from unteach.data.examples import Example
+from unteach.synthesis.particulars import bounded
 from unteach.synthesis.records import Variant
 from unteach.synthesis.verify import STOP_WORDS, capital_runs, normalise, straight, word_set, words
 
@@ -427,7 +428,7 @@ def _opening(text: str, cut: float) -> str:
 
 def _subject(text: str, group: str) -> str:
     """The person or thing the question names; empty if it names none."""
-    if group and re.search(rf"(?<!\w){re.escape(group)}(?!\w)", text):
+    if group and re.search(bounded(group), text):
         return group
     bare = _QUOTED.sub(lambda match: "_" * len(match.group()), text)
     best, best_score = "", 0.0
