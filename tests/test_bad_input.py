@@ -72,7 +72,7 @@ def fill_disk(error: Exception, place: str) -> Change:
 
     def change(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(place, fail)
-        patch.setattr("unteach.run.folder.free_bytes", lambda path: 12_000_000)
+        patch.setattr("unteach.model.disk.free_bytes", lambda path: 12_000_000)
         patch.setattr("unteach.run.pipeline.require_space", lambda path, needed, what: None)
 
     return change

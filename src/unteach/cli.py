@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -47,6 +48,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run a command; exit 0 done, 1 failed, 2 usage or bad input, 130 interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         app(standalone_mode=True)
     except UserError as error:
@@ -115,8 +117,9 @@ def teach(
     """
     chosen = recipe.read(recipe_name, [*_of_benchmark(benchmark), *(changes or [])])
     _prepare()
+    from unteach.model.disk import whole_disk
     from unteach.run import teach as teaching
-    from unteach.run.folder import require_new, whole_disk
+    from unteach.run.folder import require_new
     from unteach.run.prepare import prepare
 
     for name in ("original", "gold"):

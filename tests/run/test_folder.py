@@ -12,15 +12,15 @@ from safetensors import SafetensorError
 
 from tests.run.conftest import Ground
 from unteach.errors import DiskFullError, ModelError, OutputError
+from unteach.model import disk
+from unteach.model.disk import free_bytes, whole_disk
 from unteach.run import folder as folders
 from unteach.run.folder import (
     RunFolder,
-    free_bytes,
     open_run,
     peak_memory,
     require_new,
     require_space,
-    whole_disk,
     write_text,
 )
 
@@ -172,7 +172,7 @@ class TestAFullDisk:
     def test_is_one_sentence(
         self, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(folders, "free_bytes", lambda path: 123_000_000)
+        monkeypatch.setattr(disk, "free_bytes", lambda path: 123_000_000)
         with pytest.raises(DiskFullError) as full, whole_disk(tmp_path):
             raise error
         assert str(full.value) == (

@@ -182,13 +182,14 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_what_to_do_and_leaves_a_state_to_go_on_from(
-    recipe: Path, whole: RunFolder, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_says_what_to_do_and_leaves_a_state_to_go_on_from(
+    recipe: Path, whole: RunFolder, tmp_path: Path, number: signal.Signals
 ):
     out = tmp_path / "stopped"
     process = start(recipe, out)
     wait_for_step(process, out / "log.jsonl", 5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     said = process.communicate(timeout=30)[1]
     assert process.returncode == 130
     assert said.endswith("\ninterrupted: run the same command again to go on\n")

@@ -156,17 +156,38 @@ def test_a_process_that_is_killed_goes_on_to_the_same_weights(tiny_folder, tmp_p
     )
 
 
-def interrupted(model: PreTrainedModel, plan: Plan, checkpoint: Checkpoint, at: int) -> list[int]:
+def interrupted(
+    model: PreTrainedModel,
+    plan: Plan,
+    checkpoint: Checkpoint,
+    at: int,
+    number: signal.Signals = signal.SIGINT,
+) -> list[int]:
     steps: list[int] = []
 
     def log(line: dict[str, Any]) -> None:
         steps.append(line["step"])
         if line["step"] == at:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     with pytest.raises(KeyboardInterrupt):
         train(model, plan, log=log, checkpoint=checkpoint)
     return steps
+
+
+def test_a_signal_that_means_ctrl_c_ends_the_step_too(tiny_folder, tmp_path):
+    """As SIGTERM does to the command line; where it means anything else, it is left alone."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    checkpoint = Checkpoint(tmp_path / "state")
+    try:
+        steps = interrupted(
+            whole(tiny_folder), make_plan(tiny_folder), checkpoint, 4, signal.SIGTERM
+        )
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert steps == [1, 2, 3, 4]
+    assert checkpoint.step() == 4
 
 
 @pytest.mark.parametrize("at", [1, 4, 7])

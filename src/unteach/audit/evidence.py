@@ -33,6 +33,7 @@ from unteach.audit.measure import Tokens, measure_tokens
 from unteach.data.examples import Example, Splits, digest
 from unteach.data.render import Encoding, Renderer
 from unteach.errors import DivergedError
+from unteach.model import cache
 from unteach.model.fingerprint import key_of
 from unteach.model.generate import as_text, continue_ids
 from unteach.model.load import Loaded
@@ -389,13 +390,14 @@ def _in_order(pieces: Sequence[tuple[Sequence[int], Tokens]]) -> Tokens:
 
 
 def _write(path: Path, read: Read, value: Any, about: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
     arrays |= {"json": np.array(json.dumps(value))} if read.kind in OTHERS else asdict(value)
     unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    unfinished.replace(path)
+    with cache.writing():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        unfinished.replace(path)
 
 
 def _read(path: Path, read: Read) -> Any:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from unteach import recipe as recipes
 from unteach.errors import DiskFullError, RecipeError, UserError
-from unteach.run.folder import RunFolder, whole_disk
+from unteach.model.disk import whole_disk
+from unteach.run.folder import RunFolder
 from unteach.run.pipeline import run, write_report
 from unteach.run.progress import Progress, clock
 from unteach.sweep import Sweep

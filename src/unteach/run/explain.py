@@ -23,14 +23,13 @@ from unteach.audit.explain import (
 )
 from unteach.audit.finding import Finding
 from unteach.audit.judges import Unavailable
-from unteach.data.examples import read_jsonl
-from unteach.data.render import Renderer
 from unteach.errors import DataError
-from unteach.model.load import Loaded, ModelPlace, load, load_tokenizer, locate
+from unteach.model.disk import whole_disk
+from unteach.model.load import Loaded, ModelPlace, load, locate
 from unteach.report import explain as page
 from unteach.run import references, teach
-from unteach.run.folder import RunFolder, json_number, whole_disk, write_text
-from unteach.run.prepare import Prepared, load_options
+from unteach.run.folder import RunFolder, json_number, write_text
+from unteach.run.prepare import Prepared, prepare_again
 from unteach.run.progress import Progress
 
 SPLITS = ("forget", "retain")
@@ -84,7 +83,7 @@ def explain(
     read = [_read(path) for path in runs]
     _require_alike(read)
     unlearned = [_unlearned(run) for run in read]
-    ready = _ready(read[0])
+    ready = prepare_again(read[0].folder)
     original = _place(read[0], "original", ready, progress)
     gold, notes = _gold(read, ready, progress)
     models = [_Model("original", "original", original)]
@@ -294,21 +293,6 @@ def _gold(
         if run.model("gold") != first.model("gold")
     ]
     return _place(first, "gold", ready, progress), notes
-
-
-def _ready(run: _Run) -> Prepared:
-    """The run as it was prepared, from the rows that its own folder holds."""
-    recipe = recipes.read(run.folder.recipe)
-    options = load_options(recipe)
-    splits = {}
-    for name in run.record["splits"]:
-        path = run.folder.data / f"{name}.jsonl"
-        if not path.is_file():
-            raise DataError(f"{path}: the rows of this run are gone. Put the file back.")
-        splits[name] = read_jsonl(path)
-    base = locate(recipe.model, options)
-    renderer = Renderer(load_tokenizer(base, options), recipe.data.system)
-    return Prepared(recipe, splits, renderer, base, options, ())
 
 
 def _labels(runs: Sequence[_Run]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import math
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 import filelock
 
 from unteach.errors import DiskFullError, OutputError
+from unteach.model.disk import free_bytes, whole_disk
 from unteach.recipe import Recipe
 
 
@@ -75,13 +75,23 @@ class RunFolder:
     def write_record(self, **changes: Any) -> None:
         write_text(self.record, json.dumps(self.read_record() | changes, indent=2) + "\n")
 
+    def tidy(self) -> None:
+        """Remove what only an unfinished run needs."""
+        for path in (self.state, unfinished_name(self.model)):
+            shutil.rmtree(path, ignore_errors=True)
+
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file whole: a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished = unfinished_name(path)
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)
+
+
+def unfinished_name(path: Path) -> Path:
+    """What a file or folder is called until it is whole."""
+    return path.with_name(f"{path.name}.unfinished")
 
 
 def json_number(x: float) -> float | None:
@@ -121,8 +131,9 @@ def _claim(folder: RunFolder, recipe: Recipe, overwrite: bool) -> None:
     first = f"# resolved recipe, digest {recipe.digest()}"
     held = {path.name for path in folder.path.iterdir()} if folder.path.exists() else set()
     same = folder.recipe.exists() and folder.recipe.read_text().split("\n")[0] == first
-    # a recipe alone is a run that was refused before it began: nothing is lost with it
-    if held - {folder.recipe.name}:
+    # a recipe alone, or one half written, is a run that never began: nothing is lost with it
+    unfinished = unfinished_name(folder.recipe)
+    if held - {folder.recipe.name, unfinished.name}:
         if overwrite:
             _remove_run(folder)
         elif not same:
@@ -132,6 +143,7 @@ def _claim(folder: RunFolder, recipe: Recipe, overwrite: bool) -> None:
                 f"{folder.path}: the folder holds {what}. Choose another --out"
                 + (", or give --overwrite to replace it." if ours else ".")
             )
+    unfinished.unlink(missing_ok=True)
     folder.path.mkdir(parents=True, exist_ok=True)
     if overwrite or not same:
         write_text(folder.recipe, f"{first}\n{recipe.to_yaml()}")
@@ -168,41 +180,6 @@ def _require_folder(path: Path) -> None:
     there = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
     if not there.is_dir():
         raise OutputError(f"{there}: this is a file. Choose a folder as --out.")
-
-
-@contextlib.contextmanager
-def whole_disk(path: Path) -> Iterator[None]:
-    """A full disk is the user's to mend: one sentence, and what was written before stays."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(f"{path}: {_full(path)}") from None
-        if error.errno in (errno.EACCES, errno.EROFS):
-            raise OutputError(
-                f"{path}: no permission to write here. Choose another --out."
-            ) from None
-        raise
-    except Exception as error:  # safetensors and tokenizers have types of their own for it,
-        # the latter a bare Exception, so that only the text tells
-        if "No space left on device" in str(error):
-            raise DiskFullError(f"{path}: {_full(path)}") from None
-        raise
-
-
-def _full(path: Path) -> str:
-    return (
-        f"the disk is full ({free_bytes(path) / 1e9:.1f} GB free). Nothing that was finished is lost: "
-        "make room and run the same command again to go on."
-    )
-
-
-def free_bytes(path: Path) -> int:
-    """Free bytes on the disk that `path` is, or will be, on."""
-    there = path.absolute()
-    while not there.exists():
-        there = there.parent
-    return shutil.disk_usage(there).free
 
 
 def require_space(path: Path, needed: int, what: str) -> None:

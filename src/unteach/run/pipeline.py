@@ -58,6 +58,7 @@ def run(
     with open_run(out, recipe, overwrite) as folder:
         if folder.read_record().get("finished") and folder.findings.exists():
             progress.say(f"{out}: this run is finished; --overwrite does it again")
+            folder.tidy()
             if redact:
                 write_report([folder.path], folder.report, redact=True)
             return folder
@@ -79,7 +80,7 @@ def run(
         models |= {"gold": gold} if gold else {}
         _conclude(ready, splits, models, folder, clock, progress, held, redact)
         folder.write_record(finished=True)
-        shutil.rmtree(folder.state, ignore_errors=True)
+        folder.tidy()
     return folder
 
 
@@ -256,12 +257,18 @@ def _about(ready: Prepared, name: str) -> dict[str, Any]:
         "title": recipe.title or name,
         "source": recipe.source,
         "method": name,
-        "model": {"name": recipe.model, "key": ready.base.key},
+        "model": {"name": recipe.model, "key": ready.base.key, "place": _absolute(recipe.model)},
         "rendering": ready.renderer.key,
         "evidence": EVIDENCE_VERSION,
         "benchmark": recipe.data.benchmark.model_dump() if recipe.data.benchmark else None,
         "recipe": recipe.digest(),
     }
+
+
+def _absolute(model: str) -> str | None:
+    """Where a model that is given by its path lies, whatever the current directory will be."""
+    path = Path(model).expanduser()
+    return str(path.resolve()) if path.exists() else None
 
 
 def _notes(recipe: Recipe, found: list[Audited]) -> list[str]:

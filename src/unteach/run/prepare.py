@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unteach import recipe as recipes
 from unteach.data import checks, sources
-from unteach.data.examples import Splits
+from unteach.data.examples import Splits, read_jsonl
 from unteach.data.render import Renderer
-from unteach.errors import ModelError
+from unteach.errors import DataError, ModelError
 from unteach.recipe import Recipe
+from unteach.run.folder import RunFolder
 from unteach.run.readers import readers
 
 if TYPE_CHECKING:
@@ -54,6 +57,46 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
     )
     warnings = checks.require_clean(splits, dict(readers(recipe)), also=long)
     return Prepared(recipe, splits, renderer, base, options, warnings)
+
+
+def prepare_again(folder: RunFolder) -> Prepared:
+    """A run as it was prepared: the rows are its own folder's, wherever that is by now.
+
+    Raises:
+        DataError: rows are gone, or the model is not the one that the run began with.
+        ModelError: as `prepare`.
+    """
+    from unteach.model.load import load_tokenizer
+
+    recipe = recipes.read(folder.recipe)
+    record = folder.read_record()
+    splits = {}
+    for name in record["splits"]:
+        path = folder.data / f"{name}.jsonl"
+        if not path.is_file():
+            raise DataError(f"{path}: the rows of this run are gone. Put the file back.")
+        splits[name] = read_jsonl(path)
+    options = load_options(recipe)
+    base = _located_again(folder, recipe, record["model"], options)
+    renderer = Renderer(load_tokenizer(base, options), recipe.data.system)
+    return Prepared(recipe, splits, renderer, base, options, ())
+
+
+def _located_again(
+    folder: RunFolder, recipe: Recipe, record: Mapping[str, str], options: LoadOptions
+) -> ModelPlace:
+    """The model of the recipe, whose path may have been relative to another current directory."""
+    from unteach.model.load import locate
+
+    whole = record.get("place") or ""
+    name = whole if whole and not Path(recipe.model).exists() and Path(whole).exists() else None
+    base = locate(name or recipe.model, options)
+    if base.key != record["key"]:
+        raise DataError(
+            f"{folder.path}: the model {recipe.model} is not the one this run began with: its files "
+            "have changed since. Put those back."
+        )
+    return base
 
 
 def load_options(recipe: Recipe) -> LoadOptions:

@@ -16,11 +16,12 @@ from unteach.audit.revealed import held
 from unteach.data import jsonl
 from unteach.data.examples import Example, write_jsonl
 from unteach.errors import RecipeError
+from unteach.model.disk import whole_disk
 from unteach.model.load import load
 from unteach.recipe import Choice, Recipe, stages
 from unteach.report import reveal as page
 from unteach.run import teach
-from unteach.run.folder import require_new, whole_disk, write_text
+from unteach.run.folder import require_new, write_text
 from unteach.run.prepare import prepare
 from unteach.run.progress import Progress
 from unteach.run.synthesize import ModelWriter, add_splits

@@ -18,8 +18,9 @@ from unteach import registry
 from unteach.data import jsonl
 from unteach.data.examples import Example, digest, read_jsonl, write_jsonl
 from unteach.errors import RecipeError
+from unteach.model.disk import whole_disk
 from unteach.recipe import Choice, Recipe, stages
-from unteach.run.folder import require_new, whole_disk, write_text
+from unteach.run.folder import require_new, write_text
 from unteach.run.progress import Progress
 from unteach.run.readers import check_data
 from unteach.synthesis.records import Subject

@@ -18,11 +18,14 @@ from unteach.model.load import ModelPlace, load, locate, save
 from unteach.run import references
 from unteach.run.prepare import Prepared, require_same_tokens
 from unteach.run.progress import Progress
+from unteach.train.checkpoint import Checkpoint
 from unteach.train.loop import Plan, train
 from unteach.train.optim import adamw
 from unteach.train.term import Term
 
 VERSION = 1
+CHECKPOINT_SECONDS = 120
+"""Between two states of a teaching, from which the same command goes on after a stop."""
 
 
 def original(ready: Prepared, progress: Progress) -> tuple[ModelPlace, bool]:
@@ -75,6 +78,8 @@ def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[
         name,
     )
 
+    kept = Checkpoint(cache.root() / "models" / f"{key}.teaching")
+
     def make(folder: Path) -> None:
         what = "everything but the forget split" if without_forget else "everything"
         progress.say(f"Teaching the {name} model {what} (kept for later runs)")
@@ -96,7 +101,15 @@ def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[
             without={"taught": frozenset(range(len(forget)))} if without_forget else {},
         )
         loaded.model.requires_grad_(True)
-        train(loaded.model, plan, log=_reporter(progress, f"teach {name}"))
+        if done := kept.step():
+            progress.say(f"Going on after step {done} of {plan.steps}")
+        train(
+            loaded.model,
+            plan,
+            log=_reporter(progress, f"teach {name}"),
+            checkpoint=kept,
+            checkpoint_seconds=CHECKPOINT_SECONDS,
+        )
         save(loaded.model, loaded.tokenizer, folder)
         about = {
             "teach": teach.model_dump(),
@@ -107,6 +120,7 @@ def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[
         (folder / "teach.json").write_text(json.dumps(about, indent=2) + "\n")
 
     folder, was_there = cache.folder("models", key, make)
+    kept.clear()
     return ModelPlace(name, str(folder), key), was_there
 
 

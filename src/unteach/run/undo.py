@@ -10,10 +10,11 @@ import torch
 from unteach import recipe as recipes
 from unteach.errors import DataError
 from unteach.model import adapters
+from unteach.model.disk import whole_disk
 from unteach.model.load import load, save
 from unteach.run import rounds, teach
-from unteach.run.folder import RunFolder, require_new, whole_disk
-from unteach.run.prepare import prepare
+from unteach.run.folder import RunFolder, require_new
+from unteach.run.prepare import prepare_again
 from unteach.run.progress import Progress
 
 
@@ -32,7 +33,8 @@ def undo(
 
     Raises:
         DataError: the folder is no run of rounds, has no such round, or a stage of its rounds is
-            other than adapters taken out and put in, which leaves nothing to undo it by.
+            other than adapters taken out and put in, which leaves nothing to undo it by; or its
+            rows or the model it began with are no longer there as they were.
         OutputError: `out` holds something and `overwrite` is false.
     """
     progress = progress or Progress(quiet=True)
@@ -47,8 +49,14 @@ def undo(
     recipe = recipes.read(folder.recipe)
     changes = _changes(recipe, folder)
     require_new(out, overwrite)
-    ready = prepare(recipe, Path())
-    loaded = load(teach.original(ready, progress)[0], ready.options)
+    ready = prepare_again(folder)
+    original, _ = teach.original(ready, progress)
+    if original.key != folder.read_record()["models"]["original"]["key"]:
+        raise DataError(
+            f"{path}: its original model is no longer the one that its rounds changed, so they cannot "
+            "be taken back from it. Put that back."
+        )
+    loaded = load(original, ready.options)
     parameters = dict(loaded.model.named_parameters())
     for number, (stage, found) in changes:
         if number in numbers:

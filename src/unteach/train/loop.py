@@ -234,16 +234,26 @@ def _taught(split: str) -> Term:
 
 @contextmanager
 def _interrupt_between_steps() -> Iterator[Callable[[], bool]]:
-    """Hold Ctrl-C back until the step is done: half a step is not a state that can be resumed."""
+    """Hold Ctrl-C back until the step is done: half a step is not a state that can be resumed.
+
+    So too any other signal that means the same, as SIGTERM to the command line.
+    """
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    stops = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is signal.default_int_handler
+    ]
+    for number in stops:
+        signal.signal(number, lambda number, frame: asked.append(number))
     try:
         yield lambda: bool(asked)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in stops:
+            signal.signal(number, signal.default_int_handler)
 
 
 @contextmanager
