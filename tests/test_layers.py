@@ -14,7 +14,7 @@ import unteach
 PACKAGE = Path(unteach.__file__).parent
 ROOMS = (
     *("errors", "ranges", "suites", "registry", "recipe", "sweep", "data", "model", "synthesis"),
-    *("method", "train", "audit", "report", "run", "cli"),
+    *("method", "train", "audit", "report", "run", "cli", "__main__"),
 )
 """A room imports itself and the rooms before it."""
 

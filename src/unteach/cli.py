@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -49,6 +51,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Run a command; exit 0 done, 1 failed, 2 usage or bad input, 130 interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    _print_anything()
     try:
         app(standalone_mode=True)
     except UserError as error:
@@ -58,6 +61,18 @@ def main() -> None:
         if end.code == INTERRUPTED:  # typer has turned Ctrl-C into this, without a word
             print("\ninterrupted: run the same command again to go on", file=sys.stderr)
         raise
+
+
+def _print_anything() -> None:
+    """Print UTF-8 into files and pipes, and in a terminal escape what its own encoding lacks.
+
+    PYTHONIOENCODING is obeyed. Windows would otherwise end in an error at the first dash or name
+    that its code page has not.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            is_given = stream.isatty() or "PYTHONIOENCODING" in os.environ
+            stream.reconfigure(encoding=None if is_given else "utf-8", errors="backslashreplace")
 
 
 @app.callback(invoke_without_command=True)

@@ -6,12 +6,14 @@ import contextlib
 import json
 import math
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import filelock
+import psutil
 
 from unteach.errors import DiskFullError, OutputError
 from unteach.model.disk import free_bytes, whole_disk
@@ -199,17 +201,19 @@ def require_space(path: Path, needed: int, what: str) -> None:
 def forget_peak_memory() -> None:
     """Start to watch the largest resident size afresh, where the system can (Linux)."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def peak_memory() -> int:
     """Largest resident size of this process in bytes, since `forget_peak_memory` or its start."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    import resource
-    import sys
+    windows = getattr(psutil.Process().memory_info(), "peak_wset", None)
+    if windows is not None:
+        return int(windows)
+    import resource  # which Windows has not
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
