@@ -163,3 +163,24 @@ def test_tofu_as_published_is_clean():
         for name, path in (("forget", "forget10.json"), ("retain", "retain90.json"))
     }
     assert check(splits, {"forget": "x", "retain": "x"}) == Report()
+
+
+def test_an_entity_that_its_answer_does_not_say_is_a_warning_with_its_place():
+    rows = [
+        replace(ANA, answer="In Annaberg, since 1955.", entities=("Ann", "1955")),
+        replace(ANA, prompt="And then?", answer="In Nice.", entities=("Lyon",), where="f.jsonl:2"),
+        replace(ANA, prompt="And now?", answer="IN NICE.", entities=("nice",), where="f.jsonl:3"),
+    ]
+    assert check({"forget": rows}, {}).warnings == (
+        "forget.jsonl:1: its answer does not say 'Ann' as a word of its own, so only its other "
+        "entities are taken as specific. Write entities as the answer has them.",
+        "f.jsonl:2: its answer does not say 'Lyon' as a word of its own, so all of the answer is "
+        "taken as specific. Write entities as the answer has them.",
+    )
+
+
+def test_many_such_entities_are_counted():
+    rows = [replace(ANA, prompt=f"{n}?", entities=("Oslo",), where=f"f:{n}") for n in range(30)]
+    found = check({"holdout": rows}, {}).warnings
+    assert len(found) == 21
+    assert found[-1] == "... and 10 more in the entities of holdout."

@@ -35,8 +35,8 @@ def marked(renderer: Renderer, encoding: Encoding) -> str:
 def test_a_question_without_a_template_is_written_out():
     renderer = Renderer(PLAIN)
     given, scored = halves(renderer, renderer.encode(ADA))
-    assert given == "<s>Question: Who is Ada?\nAnswer: "
-    assert scored == "Ada is from Arles.</s>"
+    assert given == "<s>Question: Who is Ada?\nAnswer:"
+    assert scored == " Ada is from Arles.</s>"
 
 
 def test_a_question_goes_through_the_chat_template_and_ends_its_turn_once():
@@ -123,7 +123,7 @@ def test_earlier_turns_without_a_template_are_examples_before_the_question():
     ids = Renderer(PLAIN).prompt_ids(shown)
     assert (
         PLAIN.decode(ids, skip_special_tokens=True)
-        == "Question: Where?\nAnswer: Arles.\n\nQuestion: Who?\nAnswer: "
+        == "Question: Where?\nAnswer: Arles.\n\nQuestion: Who?\nAnswer:"
     )
 
 
@@ -140,7 +140,7 @@ def test_the_tokens_that_close_a_turn_are_counted(tokenizer):
     row = Renderer(tokenizer).encode(ADA)
     scored = row.ids[row.start :]
     assert row.num_end >= 1
-    assert tokenizer.decode(scored[: len(scored) - row.num_end]) == ADA.answer
+    assert tokenizer.decode(scored[: len(scored) - row.num_end]).lstrip() == ADA.answer
 
 
 @pytest.mark.parametrize("tokenizer", [PLAIN, CHAT])
@@ -152,7 +152,13 @@ def test_the_tokens_that_close_a_turn_are_counted(tokenizer):
         ("Ada is from Arles.", ("Ada", "Arles"), "Ada|Arles"),
         ("Zoë is from Århus.", ("Århus",), "Århus"),
         ("Zoë is from 東京都.", ("東京都", "Zoë"), "Zoë|東京都"),
-        ("Ananas", ("Ana", "anas"), "Ananas"),
+        ("Ananas is Ana's.", ("Ana", "anas"), "Ana"),
+        ("Ann of Annaberg, of 1955, is 5.", ("Ann", "5"), "Ann|5"),
+        ("Ada is from ARLES.", ("arles",), "ARLES"),
+        ("Ada\u2019s O\u2019Hara", ("o'hara",), "O\u2019Hara"),
+        ("Zoe\u0308 A\u030arhus.", ("Zoë", "Århus"), "Zoe\u0308|A\u030arhus"),
+        ("Zoë Århus", ("Zoe\u0308 A\u030arhus",), "Zoë Århus"),
+        ("New  York\u00a0City it is.", ("New York City",), "New  York\u00a0City"),
     ],
 )
 def test_what_is_specific_is_marked_to_the_token(tokenizer, answer, entities, expected):
@@ -163,10 +169,10 @@ def test_what_is_specific_is_marked_to_the_token(tokenizer, answer, entities, ex
 
 
 @pytest.mark.parametrize("entities", [(), ("",), ("Brno",), ("", "Brno")])
-def test_all_is_specific_where_nothing_is_known_to_be(entities):
+def test_the_whole_answer_is_specific_where_nothing_is_known_to_be_and_its_end_never(entities):
     renderer = Renderer(CHAT)
     encoding = renderer.encode(Example("Who?", "Ada.", entities=entities))
-    assert encoding.specific == (True,) * 5
+    assert encoding.specific == (True,) * 4 + (False,)
 
 
 def test_another_answer_is_specific_throughout():
@@ -174,7 +180,7 @@ def test_another_answer_is_specific_throughout():
     renderer = Renderer(CHAT)
     other = renderer.encode(ADA, answer="Ada is not from Arles.")
     assert halves(renderer, other)[1] == "Ada is not from Arles.<|im_end|>"
-    assert all(other.specific)
+    assert other.specific == (True,) * 22 + (False,)
 
 
 def test_the_key_is_that_of_everything_that_decides_the_ids():

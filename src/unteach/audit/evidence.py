@@ -38,7 +38,7 @@ from unteach.model.fingerprint import key_of
 from unteach.model.generate import as_text, continue_ids
 from unteach.model.load import Loaded
 
-VERSION = 3
+VERSION = 4
 SEED = 20261
 """Seed of sampled answers: the same for every model, so that they can be compared."""
 ABSENT = {

@@ -2,7 +2,7 @@
 
 Fatal is what makes a number or the training wrong: empty rows, a row that is to be both forgotten
 and kept, a row counted twice in what is measured, wrong answers that are right. A repeated row of
-`retain` is a warning: it is only practised twice. One question with two different answers is
+`retain` is a warning: it is only practised twice. So is an entity that its answer does not say. One question with two different answers is
 neither, as TOFU has one. Splits like forget_paraphrased share answers with forget by design, so
 only forget, retain and holdout are compared with one another.
 """
@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from unteach import registry
 from unteach.data.examples import Example, Splits
+from unteach.data.mentions import places
 from unteach.data.sources import shorten
 from unteach.errors import DataError
 
@@ -23,6 +25,9 @@ APART: Mapping[tuple[str, str], str] = {
     ("holdout", "retain"): "holdout must not have been taught",
 }
 """Pairs of splits that must share no row, and why."""
+
+LISTED: Final = 20
+"""Warnings of one kind about one split, before the rest is only counted."""
 
 
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -48,6 +53,7 @@ def check(splits: Splits, required: Mapping[str, str]) -> Report:
     for name, examples in splits.items():
         problems += _find_bad_rows(name, examples)
         (warnings if name == "retain" else problems).extend(_find_repeats(name, examples))
+        warnings += shorten(list(_find_unsaid(name, examples)), f"the entities of {name}", LISTED)
     for (first, second), why in APART.items():
         if first in splits and second in splits:
             problems += _find_shared(splits, first, second, why)
@@ -118,6 +124,19 @@ def _find_bad_rows(name: str, examples: Sequence[Example]) -> Iterator[str]:
                 yield f"{at}: wrong answer {number} is empty."
             elif _normalize(wrong) == truth:
                 yield f"{at}: wrong answer {number} is the true answer."
+
+
+def _find_unsaid(name: str, examples: Sequence[Example]) -> Iterator[str]:
+    for row, example in enumerate(examples):
+        unsaid = [part for part in example.entities if not places(example.answer, part)]
+        if unsaid:
+            rest = len(unsaid) < len(example.entities)
+            yield (
+                f"{_place(name, row, example)}: its answer does not say "
+                f"{' or '.join(repr(part) for part in unsaid)} as a word of its own, so "
+                f"{'only its other entities are' if rest else 'all of the answer is'} taken as specific. "
+                "Write entities as the answer has them."
+            )
 
 
 def _find_repeats(name: str, examples: Sequence[Example]) -> Iterator[str]:

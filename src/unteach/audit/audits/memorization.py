@@ -35,7 +35,7 @@ def probability(ev: Evidence, *, split: str = "forget") -> Finding:
     access="logits",
     reads=("{split}.tokens",),
     better="gold",
-    version=1,
+    version=2,
     shows="knowledge",
     rung=2,
     margin=0.05,
@@ -47,7 +47,7 @@ def specific_probability(ev: Evidence, *, split: str = "forget") -> Finding:
 
     As `probability`, over the tokens of the example's entities alone: the rest of a sentence is
     grammar and the question's own words, which a model that never knew the fact predicts too. Rows
-    without entities are scored whole.
+    without entities are scored whole, but for the token that ends the turn.
     """
     return mean(ev.tokens(split).specific_probability().tolist(), ev.groups(split))
 
