@@ -13,8 +13,8 @@ import unteach
 
 PACKAGE = Path(unteach.__file__).parent
 ROOMS = (
-    *("errors", "ranges", "suites", "registry", "recipe", "sweep", "data", "model", "synthesis"),
-    *("method", "train", "audit", "report", "run", "cli", "__main__"),
+    *("errors", "notation", "ranges", "suites", "registry", "recipe", "sweep", "data", "model"),
+    *("synthesis", "method", "train", "audit", "report", "run", "cli", "__main__"),
 )
 """A room imports itself and the rooms before it."""
 

@@ -59,7 +59,10 @@ def test_an_unknown_recipe_names_those_that_there_are():
 def test_a_file_that_is_no_mapping_is_refused_by_name(tmp_path, text: str):
     file = tmp_path / "r.yaml"
     file.write_bytes(text.encode("latin-1"))
-    with pytest.raises(RecipeError, match=r"r\.yaml: (not readable as YAML|a recipe is a mapping)"):
+    with pytest.raises(
+        RecipeError,
+        match=r"r\.yaml:(1: not readable as YAML| not readable as YAML| a recipe is a mapping)",
+    ):
         recipe.read(file)
 
 
@@ -83,7 +86,7 @@ seed: -1
     known = sorted(registry.entries("audit"))
     assert found == [
         "r.yaml: model is missing.",
-        "r.yaml: data.forget.rows: input should be greater than or equal to 1 (it is 0).",
+        "r.yaml: data.forget.rows: this should be a whole number from 1 (it is 0).",
         "r.yaml: method[0].train.terms[0].objective: npo has no parameter 'bata'. "
         "Did you mean 'beta'? npo takes beta: number above 0 = 0.1.",
         "r.yaml: method[0].train.terms[0].coeficient: there is no such key. Did you mean "
@@ -96,7 +99,7 @@ seed: -1
         "r.yaml: audits[0]: no audit is named 'probabilty'. Did you mean 'probability'? "
         f"Known: {', '.join(known)}. Suites: {', '.join([*SUITES, *CARDS])}.",
         "r.yaml: audits[1]: the suite 'quick' takes no parameters; it was given split.",
-        "r.yaml: seed: input should be greater than or equal to 0 (it is -1).",
+        "r.yaml: seed: this should be a whole number from 0, below 2 ** 32 (it is -1).",
         *[p for p in found if "mdel" in p],
         "r.yaml: data: 'Bad-name' cannot name a split; use lower-case words joined by '_', "
         "as in forget_paraphrased.",
@@ -255,7 +258,9 @@ def test_an_override_that_fits_nowhere_says_so(text: str, said: str):
 
 
 def test_an_override_of_a_value_as_if_it_had_parts_is_refused():
-    assert problems("seed.x=1") == ["r.yaml: seed: input should be a valid integer."]
+    assert problems("seed.x=1") == [
+        "r.yaml: seed: this should be a whole number from 0, below 2 ** 32."
+    ]
 
 
 def test_the_digest_is_that_of_the_content():
@@ -329,3 +334,32 @@ def test_the_rows_of_a_scorecard_are_audits_with_their_parameters(name: str):
     for title, audit, params in recipe.card(name):
         assert title
         registry.check("audit", audit, params)
+
+
+def test_a_number_out_of_range_is_refused_with_the_range():
+    nonsense = (
+        *("method.0.train.epochs=.inf", "method.0.train.epochs=1e300", "method.0.train.batch=0"),
+        *("seed=2024-01-01", "seed=true", "seed=.nan", "device=banana", "device=cuda:x"),
+        *("method.0.train.terms.0.coefficient=.nan", "method.0.train.max_grad_norm=-1"),
+        *("data.max_tokens=7", "method.0.train.warmup=2", "dtype=int8", "method.0.train.steps=1.5"),
+    )
+    for change in nonsense:
+        said = problems(change)
+        assert len(said) == 1, (change, said)
+    assert problems("method.0.train.epochs=.inf") == [
+        "r.yaml: method[0].train.epochs: this should be a number above 0, up to 10000 (it is inf)."
+    ]
+    assert problems("device=banana") == [
+        "r.yaml: device: a device is auto, cpu, cuda, cuda:1 or mps (it is 'banana')."
+    ]
+
+
+def test_a_model_that_can_only_be_a_path_must_be_there(tmp_path):
+    given = recipe.build(yaml.safe_load(TEXT), (), "r.yaml")
+    there = given.model_copy(update={"model": str(tmp_path)})
+    gone = given.model_copy(update={"model": f"{tmp_path}/x", "gold": "./gold.gguf"})
+    assert list(recipe.missing_models(there)) == []
+    assert list(recipe.missing_models(gone)) == [
+        f"model: {tmp_path}/x: there is no such file or folder.",
+        "gold: ./gold.gguf: there is no such file or folder.",
+    ]

@@ -151,7 +151,7 @@ def test_a_run_may_name_another_recipe(here: Path):
         ),
         (
             "recipe: base.yaml\nruns: {a: {}, a: {recipe: npo}}",
-            ["s.yaml: run 'a' is there twice. Give each run its own name."],
+            ["s.yaml:2: not readable as YAML: the key 'a' is there twice."],
         ),
         ("runs: {a: {}}", ["s.yaml: run 'a': recipe is missing, here and for the whole sweep."]),
         (
@@ -169,8 +169,8 @@ def test_a_run_may_name_another_recipe(here: Path):
                 "s.yaml: run 'a': set: method.3.train: the recipe has no method.3.",
                 "s.yaml: run 'b': set: 'seed=1' is not a path of keys. "
                 "Write it as in method.0.train.epochs: 3.",
-                "s.yaml: run 'c': method[0].train.batch: input should be a valid integer, unable "
-                "to parse string as an integer (it is 'many').",
+                "s.yaml: run 'c': method[0].train.batch: this should be a whole number "
+                "from 1 (it is 'many').",
                 "s.yaml: run 'c': sed: there is no such key. Did you mean 'seed'? "
                 f"Keys here: {', '.join(recipe.Recipe.model_fields)}.",
             ],
@@ -190,7 +190,7 @@ def test_a_wrong_override_is_said_once_for_all_runs(here: Path):
 @pytest.mark.parametrize("text", ["runs: [", "- a", "text", ""])
 def test_a_file_that_is_no_mapping_is_refused_by_name(here: Path, text: str):
     (said,) = problems(text)
-    assert re.match(r"s\.yaml: (not readable as YAML|this should be a mapping)", said)
+    assert re.match(r"s\.yaml:(1: not readable as YAML| this should be a mapping)", said)
     assert not sweep.is_sweep("s.yaml")
 
 

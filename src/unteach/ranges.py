@@ -63,6 +63,10 @@ Rate = Annotated[float, Range("number above 0, up to 10", above=0, most=10)]
 Epochs = Annotated[float, Range("number above 0, up to 10000", above=0, most=10_000)]
 Whole = Annotated[int, Range("whole number from 0", least=0)]
 Count = Annotated[int, Range("whole number from 1", least=1)]
+Length = Annotated[int, Range("whole number from 8", least=8)]
+"""Tokens of a whole example."""
+Passes = Annotated[int, Range("whole number from 1 to 10000", least=1, most=10_000)]
+"""Epochs, where only whole ones make sense."""
 Bits = Annotated[int, Range("whole number from 2 to 16", least=2, most=16)]
 Rank = Annotated[int, Range("whole number from 1 to 4096", least=1, most=4096)]
 Seed = Annotated[int, Range("whole number from 0, below 2 ** 32", least=0, below=2**32, most=2**32)]
@@ -80,6 +84,8 @@ RANGES: Mapping[str, Any] = {
     "Epochs": Epochs,
     "Whole": Whole,
     "Count": Count,
+    "Length": Length,
+    "Passes": Passes,
     "Bits": Bits,
     "Rank": Rank,
     "Seed": Seed,

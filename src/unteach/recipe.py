@@ -23,8 +23,21 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from unteach import registry
-from unteach.errors import RecipeError, UnknownNameError
+from unteach import notation, registry
+from unteach.errors import RecipeError, UnknownNameError, shown
+from unteach.ranges import (
+    AtLeastZero,
+    Count,
+    Epochs,
+    Finite,
+    Length,
+    Passes,
+    Positive,
+    Rate,
+    Seed,
+    Share,
+    SomeShare,
+)
 from unteach.suites import SUITES
 
 DEMO: Mapping[str, Any] = {
@@ -43,6 +56,9 @@ DEMO: Mapping[str, Any] = {
     "teach": {"epochs": 7, "lr": 1e-4, "batch": 6},
 }
 """What a recipe that names neither model nor data is tried on: it is a method and no more."""
+
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+"""Where a run can be; whether it is there is seen once torch is loaded."""
 
 SPLIT_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -175,7 +191,7 @@ class Source(_Part):
     group: str | None = None
     id: str | None = None
     split: str = "train"
-    rows: int | None = Field(default=None, ge=1, description="read only the first rows")
+    rows: Count | None = Field(default=None, description="read only the first rows")
 
 
 def _as_source(value: object) -> object:
@@ -192,9 +208,9 @@ class Teach(_Part):
     splits that are taught beside forget and retain; gold goes without those named forget_...
     """
 
-    epochs: int = Field(default=8, ge=1)
-    lr: float = Field(default=1e-4, gt=0)
-    batch: int = Field(default=8, ge=1)
+    epochs: Passes = 8
+    lr: Rate = 1e-4
+    batch: Count = 8
     also: tuple[str, ...] = ()
 
 
@@ -213,7 +229,7 @@ class Term(_Part):
     split: str
     objective: Objective
     weighting: Weighting | None = None
-    coefficient: float = 1.0
+    coefficient: Finite = 1.0
     down_to: Level | None = None
     pairs: dict[str, str] = Field(default_factory=dict)
 
@@ -252,10 +268,10 @@ class Stop(_Part):
 
     split: str = "forget"
     level: Level = "holdout"
-    keep: float = Field(default=0.0, ge=0, le=1)
-    drop: float | None = Field(default=None, gt=0, le=1)
+    keep: Share = 0.0
+    drop: SomeShare | None = None
     best: bool = False
-    every: int = Field(default=5, ge=1, description="steps between two looks")
+    every: Count = Field(default=5, description="steps between two looks")
 
 
 class Train(_Part):
@@ -270,15 +286,15 @@ class Train(_Part):
     select: Selection = Choice(name="whole")
     rule: Rule = Choice(name="weighted_sum")
     optimizer: Optimizer = Choice.model_validate({"name": "adamw", "lr": 1e-5})
-    epochs: float | None = Field(default=None, gt=0)
-    steps: int | None = Field(default=None, ge=1)
-    batch: int = Field(default=8, ge=1, description="rows of each split in a step")
-    micro_batch: int | None = Field(default=None, ge=1, description="rows in memory at once")
+    epochs: Epochs | None = None
+    steps: Count | None = None
+    batch: Count = Field(default=8, description="rows of each split in a step")
+    micro_batch: Count | None = Field(default=None, description="rows in memory at once")
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    warmup: float = Field(default=0.0, ge=0, le=1, description="share of the steps")
-    max_grad_norm: float | None = Field(default=1.0, gt=0)
+    warmup: Share = Field(default=0.0, description="share of the steps")
+    max_grad_norm: Positive | None = 1.0
     stop: Stop | None = None
-    checkpoint_seconds: float = Field(default=120, ge=0)
+    checkpoint_seconds: AtLeastZero = 120
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -297,10 +313,10 @@ class Repeat(_Part):
     """
 
     stages: tuple[Stage, ...] = Field(min_length=1)
-    rounds: int = Field(default=3, ge=1)
+    rounds: Count = 3
     watch: str = "retain"
-    keep: float = Field(default=0.9, ge=0, le=1)
-    dry: float = Field(default=0.0, ge=0, le=1)
+    keep: Share = 0.9
+    dry: Share = 0.0
 
     @model_validator(mode="after")
     def _is_flat(self) -> Self:
@@ -337,14 +353,23 @@ class Data(BaseModel):
     __pydantic_extra__: dict[str, AnySource] = Field(init=False)
     benchmark: Benchmark | None = None
     system: str | None = Field(default=None, description="system message before every question")
-    max_tokens: int = Field(default=512, ge=8, description="longest example, prompt and answer")
-    audit_rows: int | None = Field(
-        default=None, ge=1, description="audits read only the first rows of each split"
+    max_tokens: Length = Field(default=512, description="longest example, prompt and answer")
+    audit_rows: Count | None = Field(
+        default=None, description="audits read only the first rows of each split"
     )
 
     @property
     def splits(self) -> dict[str, Source]:
         return dict(self.model_extra or {})
+
+
+def _as_device(given: str) -> str:
+    if not DEVICE.fullmatch(given):
+        raise ValueError("a device is auto, cpu, cuda, cuda:1 or mps")
+    return given
+
+
+Device = Annotated[str, AfterValidator(_as_device)]
 
 
 class Recipe(_Part):
@@ -366,8 +391,8 @@ class Recipe(_Part):
     generate: Literal["transformers", "vllm"] = Field(
         default="transformers", description="what writes the answers that audits read"
     )
-    seed: int = Field(default=0, ge=0)
-    device: str = "auto"
+    seed: Seed = 0
+    device: Device = "auto"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     save_model: bool = True
     trust_remote_code: bool = False
@@ -497,9 +522,11 @@ def content_of(path: Path, shape: str) -> dict[str, Any]:
         RecipeError: it is not readable as YAML, or not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not readable as YAML: {error}".replace("\n", " ")) from None
+        content = notation.from_yaml(path.read_text(encoding="utf-8"))
+    except notation.MalformedError as error:
+        raise RecipeError(f"{path}:{error.line}: not readable as YAML: {error}.") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not readable as YAML: {error}.") from None
     if not isinstance(content, dict):
         raise RecipeError(f"{path}: {shape}.")
     return content
@@ -543,8 +570,8 @@ def override(content: dict[str, Any], text: str) -> None:
             f"--set {text}: write it as key.path=value, as in method.0.train.epochs=3."
         )
     try:
-        put(content, key, yaml.safe_load(value))
-    except yaml.YAMLError:
+        put(content, key, notation.from_yaml(value))
+    except notation.MalformedError:
         raise RecipeError(
             f"--set {text}: the value is not readable as YAML. Quote it if it holds : or [."
         ) from None
@@ -627,9 +654,9 @@ def _sentences(where: str, error: Any) -> Iterator[str]:
     else:
         message = _SHAPES.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
         given = error.get("input")
-        shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) else ""
+        said = f" (it is {shown(given)})" if isinstance(given, str | int | float | bool) else ""
         place = f"{_place(error['loc'])}: " if error["loc"] else ""
-        yield f"{where}: {place}{message[:1].lower()}{message[1:]}{shown}."
+        yield f"{where}: {place}{message[:1].lower()}{message[1:]}{said}."
 
 
 _SHAPES: Mapping[str, str] = {
@@ -663,6 +690,17 @@ def _owner(loc: tuple[int | str, ...]) -> list[str]:
     if "data" in loc[:-1] and len(loc) > 2:
         owner = Source
     return list(owner.model_fields)
+
+
+def missing_models(recipe: Recipe) -> Iterator[str]:
+    """A sentence for each model that is named by a path at which nothing is; a hub id may be anywhere."""
+    for field, name in (("model", recipe.model), ("gold", recipe.gold)):
+        if name is not None and _is_path(name) and not Path(name).expanduser().exists():
+            yield f"{field}: {name}: there is no such file or folder."
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith((".", "~", "/")) or name.count("/") > 1 or name.endswith(".gguf")
 
 
 def folder_of(source: str | Path) -> Path:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unteach import recipe as recipes
@@ -90,15 +89,11 @@ def read_file(source: str | Path) -> SweepFile:
     """
     path = _path(source)
     content = _content(path)
-    problems = [
-        f"{path}: run '{name}' is there twice. Give each run its own name."
-        for name in _repeated(path)
-    ]
     try:
         file = SweepFile.model_validate(content)
     except ValidationError as error:
-        raise RecipeError([*(_sentence(path, e) for e in error.errors()), *problems]) from None
-    if problems := [*problems, *_bad_names(path, list(file.runs))]:
+        raise RecipeError([_sentence(path, e) for e in error.errors()]) from None
+    if problems := list(_bad_names(path, list(file.runs))):
         raise RecipeError(problems)
     return file
 
@@ -232,17 +227,6 @@ def _path(source: str | Path) -> Path:
 
 def _content(path: Path) -> dict[str, Any]:
     return recipes.content_of(path, "this should be a mapping of keys to values")
-
-
-def _repeated(path: Path) -> list[str]:
-    """Names of runs that stand in the file twice; YAML itself keeps the last without a word."""
-    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    assert isinstance(root, yaml.MappingNode)
-    runs = [value for key, value in root.value if key.value == "runs"]
-    names = [
-        key.value for node in runs if isinstance(node, yaml.MappingNode) for key, _ in node.value
-    ]
-    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
 _SHAPES: Mapping[str, str] = {

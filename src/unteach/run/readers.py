@@ -9,15 +9,19 @@ from pathlib import Path
 from unteach import registry
 from unteach.data import checks, sources
 from unteach.data.examples import Example
-from unteach.recipe import Choice, Recipe, Stage, Train, stages
+from unteach.errors import RecipeError
+from unteach.recipe import Choice, Recipe, Stage, Train, missing_models, stages
 
 
 def check_data(recipe: Recipe, root: Path) -> tuple[dict[str, list[Example]], tuple[str, ...]]:
     """The recipe's splits, and what deserves a warning.
 
     Raises:
+        RecipeError: a model is named by a path at which nothing is.
         DataError: a file is missing or unreadable, a row is bad, or a split is missing; all of it.
     """
+    if missing := list(missing_models(recipe)):
+        raise RecipeError(missing)
     splits = sources.read(recipe.data, root)
     return splits, checks.require_clean(splits, dict(readers(recipe)))
 

@@ -14,9 +14,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from unteach import notation
 from unteach.errors import DataError
 from unteach.synthesis.verify import RISKS, Rules
 
@@ -41,13 +41,12 @@ def read(path: str = "") -> Rules:
     if not path:
         return dict(RISKS)
     try:
-        content = yaml.safe_load(Path(path).expanduser().read_text("utf-8"))
+        content = notation.from_yaml(Path(path).expanduser().read_text("utf-8"))
+    except notation.MalformedError as error:
+        raise DataError(f"{path}:{error.line}: the policy is not YAML ({error}).") from None
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", "") or "it is not UTF-8"
         raise DataError(f"{path}: the policy cannot be read ({why}).") from None
-    except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
-        raise DataError(f"{path}: the policy is not YAML ({said}).") from None
     try:
         policy = _Policy.model_validate({} if content is None else content)
     except ValidationError as error:
