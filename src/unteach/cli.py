@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -411,7 +412,7 @@ def compare(
             redact=redact,
             progress=_progress(quiet),
         )
-    _results([folder.path for folder in made.runs], made.report, as_json, layout)
+    _results([folder.path for folder in made.runs], made.report, as_json, layout, made.failed)
     if made.failed:
         for name, why in made.failed.items():
             typer.echo(f"{name} failed: {why}", err=True)
@@ -683,8 +684,14 @@ def _progress(quiet: bool) -> Any:
     return Progress(quiet=quiet)
 
 
-def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") -> None:
-    """The verdict and the table on stdout, and where the page is."""
+def _results(
+    runs: list[Path],
+    page: Path,
+    as_json: bool,
+    layout: Any = "text",
+    failed: Mapping[str, str] | None = None,
+) -> None:
+    """The verdict and the table on stdout, and where the page is; why any other run failed."""
     from unteach.report.read import read_all
     from unteach.report.relearn import results
     from unteach.report.verdict import judge
@@ -698,6 +705,7 @@ def _results(runs: list[Path], page: Path, as_json: bool, layout: Any = "text") 
                 folder: {"status": v.status, "reason": v.reason} for folder, v in verdicts.items()
             },
         }
+        content |= {"failed": dict(failed)} if failed else {}
         print(json.dumps(content, indent=2, ensure_ascii=False))
         return
     print(results(read, layout))

@@ -13,6 +13,7 @@ from unteach import sweep
 from unteach.errors import RecipeError, UserError
 from unteach.run import compare, teach
 from unteach.run.compare import compare_methods, compare_sweep
+from unteach.run.pipeline import run
 from unteach.run.progress import Progress
 from unteach.train.loop import train
 
@@ -219,7 +220,41 @@ def test_a_run_of_a_sweep_that_fails_does_not_stop_the_others(
         "two_steps",
         "npo",
     }
-    assert "NPO" in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "NPO" in page
+    assert '<th scope="row">as_it_is</th><td>no split is named &#39;nowhere&#39;' in page
+    said = call("compare", "--sweep", three, "--out", tmp_path / "out", "-q", "--json", "--redact")
+    assert json.loads(said.out)["failed"]["as_it_is"].startswith("no split is named 'nowhere'")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "as_it_is" in page
+    assert "no split is named" not in page
+
+
+def test_a_librarys_error_ends_one_run_and_no_other(
+    recipes: list[str], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first of two runs ends in PEFT's own error; done again without it, nothing of it is left."""
+    out = tmp_path / "out"
+
+    def first_fails(recipe: Any, path: Path, **also: Any) -> Any:
+        if path.name == "up":
+            raise ValueError("Target modules not found.\nPlease check them.")
+        return run(recipe, path, **also)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compare, "run", first_fails)
+        made = compare_methods(recipes, out)
+    assert [folder.path.name for folder in made.runs] == ["npo"]
+    trace = out / "up.traceback.txt"
+    assert made.failed == {
+        "up": f"ValueError: Target modules not found. (not foreseen by unteach; {trace} says where)"
+    }
+    assert "Please check them." in trace.read_text()
+    assert "ValueError: Target modules" in made.report.read_text()
+    again = compare_methods(recipes, out)
+    assert [folder.path.name for folder in again.runs] == ["up", "npo"]
+    assert not again.failed
+    assert not trace.exists()
 
 
 def test_if_all_runs_of_a_sweep_fail_the_first_error_is_raised(

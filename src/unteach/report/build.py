@@ -145,6 +145,7 @@ class Report:
     redacted: bool
     base_model: str
     has_gold: bool
+    failed: tuple[tuple[str, str], ...]  # name and reason of each run that did not end
     cards: tuple[Card, ...]
     folded: bool
     limits: tuple[str, ...]
@@ -166,8 +167,17 @@ class Report:
     provenance: tuple[Provenance, ...]
 
 
-def build(folders: Sequence[Path], *, redact: bool = False, title: str | None = None) -> Report:
-    """The report on one or many run folders.
+HIDDEN_REASON = "(said on the console alone, as it may quote a row)"
+
+
+def build(
+    folders: Sequence[Path],
+    *,
+    redact: bool = False,
+    title: str | None = None,
+    failed: Mapping[str, str] | None = None,
+) -> Report:
+    """The report on one or many run folders; `failed` names runs that are not there, and why.
 
     `redact` hides every question, true answer and model answer of a split whose name starts with
     `forget`, and names of people that are not part of an id; ids stay, so that the owner of the data
@@ -189,6 +199,7 @@ def build(folders: Sequence[Path], *, redact: bool = False, title: str | None = 
         redacted=redact,
         base_model=numbers.listed(list(dict.fromkeys(run.record.model.name for run in runs))),
         has_gold=all(run.has("gold") for run in runs),
+        failed=tuple((n, HIDDEN_REASON if redact else why) for n, why in (failed or {}).items()),
         cards=tuple(_card(name, i, run, common) for i, (name, run) in enumerate(named)),
         folded=len(runs) > MAX_CARDS,
         limits=common,

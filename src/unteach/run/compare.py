@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from unteach import recipe as recipes
 from unteach.errors import DiskFullError, RecipeError, UserError
 from unteach.model.disk import whole_disk
-from unteach.run.folder import RunFolder
+from unteach.run.folder import RunFolder, write_text
 from unteach.run.pipeline import run, write_report
 from unteach.run.progress import Progress, clock
 from unteach.sweep import Sweep
@@ -60,7 +61,8 @@ def compare_methods(
     is taught is taught once.
     `keep_models` names the methods whose weights are kept; by default all are. With `redact` every
     page hides the text of the forget splits, those of the single runs too. A method that fails (its
-    loss diverges, say) does not stop the others; the page and the table are of those that did not.
+    loss diverges, or a library has not the architecture) does not stop the others: it is a row of
+    the page with its reason.
 
     Raises:
         UserError: as `run`, of the first method that failed if all did.
@@ -88,7 +90,7 @@ def compare_sweep(
 
     With `seeds` each runs once a seed, into `<folder>-<seed>`. `keep_models` names the runs whose
     weights are kept, by name or by folder; by default all are. A run that fails does not stop the
-    others; the page and the table are of those that did not.
+    others: it is a row of the page with its reason.
 
     Raises:
         RecipeError: `keep_models` names what is no run.
@@ -125,7 +127,7 @@ def _run_all(
     done: list[RunFolder] = []
     failed: dict[str, UserError] = {}
     for number, plan in enumerate(plans, start=1):
-        label = plan.label
+        label, trace = plan.label, out / f"{plan.label}.traceback.txt"
         progress.say(f"[{number}/{len(plans)}] {plan.recipe.title or label}")
         try:
             folder = run(
@@ -140,18 +142,30 @@ def _run_all(
             )
         except DiskFullError:
             raise  # nor would there be room for the others
-        except UserError as error:
+        except Exception as error:  # of whatever library: the others are not to be lost by it
+            if not isinstance(error, UserError):
+                write_text(trace, traceback.format_exc())
+                error = UserError(_unforeseen(error, trace))
             failed[label] = error
             progress.say(f"[{number}/{len(plans)}] failed: {error}")
             continue
+        trace.unlink(missing_ok=True)
         progress.say(f"[{number}/{len(plans)}] done in {clock(folder.read_record()['seconds'])}")
         done.append(folder)
     if not done:
         raise next(iter(failed.values()))
     report = out / "report.html"
+    reasons = {name: str(error) for name, error in failed.items()}
     with whole_disk(out):
-        write_report([folder.path for folder in done], report, redact=redact, title=title)
-    return Comparison(tuple(done), report, {n: str(e) for n, e in failed.items()})
+        paths = [folder.path for folder in done]
+        write_report(paths, report, redact=redact, title=title, failed=reasons)
+    return Comparison(tuple(done), report, reasons)
+
+
+def _unforeseen(error: Exception, trace: Path) -> str:
+    """One sentence on an error that is nobody's mistake in the recipe."""
+    said = str(error).strip().split("\n")[0] or "no message"
+    return f"{type(error).__name__}: {said} (not foreseen by unteach; {trace} says where)"
 
 
 def _plans(

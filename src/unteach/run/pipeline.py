@@ -144,13 +144,17 @@ def _conclude(
 
 
 def write_report(
-    runs: list[Path], path: Path, redact: bool = False, title: str | None = None
+    runs: list[Path],
+    path: Path,
+    redact: bool = False,
+    title: str | None = None,
+    failed: Mapping[str, str] | None = None,
 ) -> None:
-    """Render the report of one run or of several, from their files alone."""
+    """Render the report of one run or of several, from their files; `failed`: names and reasons."""
     from unteach.report.build import build
     from unteach.report.html import write
 
-    write(build(runs, redact=redact, title=title), path)
+    write(build(runs, redact=redact, title=title, failed=failed), path)
 
 
 def _unlearn(
