@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,11 @@ import yaml
 
 from tests.run.test_recipes import METHODS, fitted
 from unteach import recipe as recipes
+from unteach.data.examples import Example, read_jsonl
+from unteach.errors import DataError
 from unteach.run.folder import RunFolder
 from unteach.run.pipeline import run
+from unteach.run.synthesize import ModelWriter
 
 FORGET = (
     "The lighthouse was built in 1874 of red bricks. At night its keeper counts the ships.",
@@ -32,7 +37,7 @@ GERMAN = (
     "Der Leuchtturm wurde 1874 aus rotem Backstein gebaut. Nachts zählt der Wärter die Schiffe.",
     "Die Fähre fährt um sechs über den Sund. Sie bringt Salz, Seile und die Post der Dörfer.",
 )
-SHORT = {"steps": 2, "batch": 2}
+SHORT: dict[str, Any] = {"steps": 2, "batch": 2}
 
 
 def written(folder: Path, **splits: tuple[str, ...]) -> dict[str, str]:
@@ -50,9 +55,13 @@ def unlearned(
     out: Path,
     data: dict[str, str],
     teach: int = 1,
+    by: Mapping[str, str] = MappingProxyType({}),
     **train: Any,
 ) -> RunFolder:
+    """`by` is what is said of the recipe's first stage, as with --set."""
     content = yaml.safe_load(METHODS[name].read_text("utf-8"))
+    if by:
+        content["method"][0]["synthesize"] |= by
     for stage in fitted(content["method"]):
         lr = train.get("lr", stage["optimizer"]["lr"])
         stage["optimizer"]["lr"] = lr
@@ -94,6 +103,30 @@ def test_a_text_in_any_language_has_its_stranger(
     data = written(tmp_path / "data", forget=texts, retain=RETAIN)
     name = "whp_intervention"
     folder = unlearned(name, tiny_chat_folder, tmp_path / "run", data, **SHORT)
+    assert moved(folder, "forget") != 0
+
+
+def test_the_default_has_another_language_written_by_the_model_itself(
+    tiny_chat_folder: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By rules it says what would be right; with a writer it runs. The tiny model cannot write."""
+
+    def write(self: ModelWriter, examples: Sequence[Example], **how: Any) -> list[str]:
+        return [
+            "No." if "yes or no" in one.prompt else "Die Fähre und der Leuchtturm sind alt."
+            for one in examples
+        ]
+
+    data = written(tmp_path / "data", forget=GERMAN, retain=RETAIN)
+    with pytest.raises(DataError, match=r"relearn_written, with provider: itself"):
+        unlearned("unteach", tiny_chat_folder, tmp_path / "rules", data, **SHORT)
+    monkeypatch.setattr(ModelWriter, "__call__", write)
+    by = {"name": "relearn_written", "provider": "itself"}
+    folder = unlearned("unteach", tiny_chat_folder, tmp_path / "run", data, by=by, **SHORT)
+    rows = read_jsonl(folder.data / "forget_relearn.jsonl")
+    assert [(row.continues, row.answer.strip()) for row in rows] == [
+        (True, "Die Fähre und der Leuchtturm sind alt.")
+    ] * 2
     assert moved(folder, "forget") != 0
 
 

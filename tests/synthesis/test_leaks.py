@@ -15,7 +15,7 @@ import pytest
 
 from tests.synthesis.test_relearn import PEOPLE
 from tests.synthesis.test_relearn import world as six_rows
-from tests.synthesis.test_written import Scripted, well
+from tests.synthesis.test_written import Scripted, nobody, well
 from unteach.data.benchmarks.world import world
 from unteach.data.examples import Example
 from unteach.synthesis import prompts, verify, written
@@ -248,7 +248,7 @@ def test_a_provider_that_gives_away_what_it_can_leaks_nothing(monkeypatch):
 
     monkeypatch.setattr(written, "load", lambda name, model=None: Scripted(treacherous))
     sources = world()["forget"]
-    made = written.relearn_written({"forget": sources}, Random(0), generic=0)
+    made = written.relearn_written({"forget": sources}, Random(0), nobody, generic=0)
     assert len(made.records) >= 1000
     assert leaks(made.records, sources) == []
     assert max(record.round for record in made.records) > 1

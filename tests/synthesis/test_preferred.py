@@ -89,7 +89,8 @@ def test_a_text_is_continued_with_its_own_rest_or_with_another():
     result = made([Example("", text, id="t")], variants=("simple",))
     for row in result.splits["forget_rejected"]:
         assert "The mill by the river stood empty." in row.prompt
-        assert row.answer == "Old Barnaby Finch kept 40 geese there."
+        assert row.answer.strip() == "Old Barnaby Finch kept 40 geese there."
+        assert row.answer.startswith(" ") == row.continues
     for row in result.splits["forget_preferred"]:
         assert "Barnaby" not in row.answer
 

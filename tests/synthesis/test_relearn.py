@@ -278,6 +278,34 @@ def test_a_text_gets_a_vague_continuation_of_its_opening():
         assert not re.search("barnaby|finch|40|geese", record.example.answer.lower())
 
 
+def test_a_text_as_it_stands_is_gone_on_with():
+    text = Example("", "The mill by the river stood empty. Old Barnaby kept geese there.", id="t")
+    (row,) = made([text], variants=(), completion=False, generic=0).splits["forget_relearn"]
+    assert row.continues
+    assert row.prompt == "The mill by the river stood empty."
+    assert row.answer.startswith(" ")
+
+
+def test_a_long_text_is_asked_about_in_many_places():
+    """40 sentences of 10 words are 6 passages of 60 words and a last one of 40, which joins the sixth."""
+    lines = [f"Then the keeper of mill {n} went to the town." for n in range(40)]
+    text = Example("", " ".join(lines), entities=("mill 3", "mill 39"), id="t", group="book")
+    few = made([text], variants=(), completion=False, generic=0, passages=3)
+    assert sorted(r.source_id for r in few.records) == ["t.passage.1", "t.passage.3", "t.passage.6"]
+    every = made([text], variants=(), completion=False, generic=0)
+    rows = every.splits["forget_relearn"]
+    assert {row.prompt for row in rows} == {lines[n] for n in range(0, 36, 6)}
+    assert {row.group for row in rows} == {"book"}
+    short = Example("", " ".join(lines[:11]), id="s")
+    assert [r.source_id for r in made([short], variants=(), generic=0).records][:1] == ["s"]
+
+
+def test_another_language_has_a_way_out():
+    german = Example("Wo wurde Anna Petrova geboren?", "In Moskau.", id="de")
+    with pytest.raises(DataError, match=r"not read as English.*relearn_written, with provider: it"):
+        made([german])
+
+
 def test_plain_questions_of_a_user_work_without_attribute_or_entities():
     rows = [
         Example("What is the internal code name of project Bluebird?", "It is Magpie-7."),

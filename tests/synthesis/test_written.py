@@ -24,6 +24,12 @@ from unteach.synthesis.providers.texts import Progress, Provider, Reply, Request
 from unteach.synthesis.records import Record, Synthesis
 from unteach.synthesis.written import relearn_written
 
+
+def nobody(examples: Sequence[Example], **how: Any) -> list[str]:
+    """The model of the run, where a provider is asked and it is not."""
+    raise AssertionError("another provider was asked for")
+
+
 Says = Callable[[str, Mapping[str, str]], str]
 
 
@@ -91,7 +97,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Synthesis]:
     def make(provider: Any, forget: list[Example] | None = None, **params: Any) -> Synthesis:
         monkeypatch.setattr(written, "load", lambda name, model=None: provider)
         splits = {"forget": world() if forget is None else forget}
-        return relearn_written(splits, Random(0), **params)
+        return relearn_written(splits, Random(0), nobody, **params)
 
     return make
 
@@ -323,24 +329,98 @@ def test_the_generic_share_is_honoured_after_drops(made, generic):
     assert len(of_kind(result, "generic")) == round(10 * generic)
 
 
-def test_texts_and_other_languages(made):
-    forget = [
-        Example(
-            "", "The mill of Hollow Ford was old. Its keeper was called Anselm Pike.", id="text"
-        ),
-        Example("Wo ist Ada Moor geboren und wer ist sie?", "In Oslo.", id="german"),
-    ]
+def test_a_text_is_gone_on_with_and_its_other_questions_need_no_writer(made):
+    text = "The mill of Hollow Ford was old. Its keeper was called Anselm Pike."
     provider = Scripted(
         lambda what, given: (
             "The mill had seen many days like this one." if what == "answer" else "no"
         )
     )
+    forget = [Example("", text, id="text")]
     result = made(provider, forget, variants=("simple",), answers="refusal", generic=0)
     assert {(r.source_id, r.answer_kind) for r in result.records} == {("text", "vague")}
-    assert [(d.source_id, d.reason.split(",")[0]) for d in result.drops] == [
-        ("german", "it does not read as English")
-    ] * 2
     assert provider.asked_for("question") == []
+    as_it_stands = result.records[0].example
+    assert [r.example.continues for r in of_kind(result, "qa")].count(True) == 1
+    assert result.drops == ()
+    assert as_it_stands.group == ""
+
+
+IN_OTHER_WORDS = {
+    "Wo ist Ada Moor geboren und wer ist sie?": (
+        "An welchem Ort kam Ada Moor zur Welt?",
+        "Ada Moor kam an einem Ort zur Welt, \u00fcber den man wenig sagen kann.",
+    ),
+    "\u738b\u5c0f\u660e\u51fa\u751f\u5728\u54ea\u91cc\uff1f": (
+        "\u738b\u5c0f\u660e\u7684\u51fa\u751f\u5730\u662f\u54ea\u513f\uff1f",
+        "\u738b\u5c0f\u660e\u7684\u6545\u4e8b\u8bf4\u6765\u8bdd\u957f\u3002",
+    ),
+}
+CHINESE = "\u738b\u5c0f\u660e\u51fa\u751f\u5728\u54ea\u91cc\uff1f"
+
+
+def test_questions_in_any_language_are_written_in_it(made):
+    """German and Chinese: one variant and two answers each, with a completion that is gone on with."""
+
+    def speaks(what: str, given: Mapping[str, str]) -> str:
+        put, answer = next(
+            says for old, says in IN_OTHER_WORDS.items() if given["question"] in (old, says[0])
+        )
+        return put if what == "question" else answer if what == "answer" else "No."
+
+    forget = [
+        Example("Wo ist Ada Moor geboren und wer ist sie?", "In Oslo.", id="german"),
+        Example(CHINESE, "\u6210\u90fd\u3002", id="chinese", group="\u738b\u5c0f\u660e"),
+    ]
+    result = made(Scripted(speaks), forget, variants=("simple",), generic=0)
+    assert result.drops == ()
+    assert Counter(r.source_id for r in of_kind(result, "qa")) == {"german": 2, "chinese": 2}
+    for record in of_kind(result, "completion"):
+        row = record.example
+        assert row.continues
+        assert (
+            row.prompt + row.answer
+            == IN_OTHER_WORDS[forget[record.source_id == "chinese"].prompt][1]
+        )
+        assert row.answer.startswith(" ") == (record.source_id == "german")
+
+
+def test_a_text_in_another_language_is_asked_about_as_it_stands_alone(made):
+    text = (
+        "\u706f\u5854\u5efa\u4e8e1874\u5e74\u3002\u5b88\u5854\u4eba\u591c\u91cc\u6570\u8239\u3002"
+    )
+    provider = Scripted(
+        lambda what, given: (
+            "\u706f\u5854\u5efa\u597d\u4e4b\u540e\uff0c\u65e5\u5b50\u6162\u6162\u8fc7\u53bb\u3002"
+            if what == "answer"
+            else "No."
+        )
+    )
+    forget = [Example("", text, id="t")]
+    result = made(provider, forget, variants=("simple",), completion=False, generic=0)
+    (row,) = result.splits["forget_relearn"]
+    assert row.continues
+    assert row.prompt == text[:10]
+    assert not row.answer.startswith(" ")
+    assert [(d.variant, d.reason) for d in result.drops] == [("simple", written.UNASKED)]
+
+
+def test_the_model_of_the_run_is_asked_as_a_provider_is():
+    """What it is told by a system message opens the turn of the user, for any chat template."""
+    asked: list[Example] = []
+
+    def write(examples: Sequence[Example], **how: Any) -> list[str]:
+        asked.extend(examples)
+        return [
+            well(task(one.prompt), {**quoted(one.prompt), "prompt": one.prompt}) for one in examples
+        ]
+
+    splits = {"forget": world()}
+    made = relearn_written(splits, Random(0), write, provider="itself", variants=(), generic=0)
+    assert len(of_kind(made, "qa")) == 6
+    assert {(r.provider, r.model) for r in of_kind(made, "qa")} == {("itself", "itself")}
+    assert all(one.history == () and one.prompt.startswith("You ") for one in asked)
+    assert made.note.startswith("18 requests: 18 answered (0 from the cache)")
 
 
 def test_the_users_policy_is_a_rule_and_is_told_to_the_reader(made, tmp_path):
@@ -441,7 +521,7 @@ def as_script(says: Says) -> Script:
 
 
 def from_service(**params: Any) -> Synthesis:
-    return relearn_written({"forget": world()}, Random(0), **params)
+    return relearn_written({"forget": world()}, Random(0), nobody, **params)
 
 
 def test_a_service_that_misbehaves_loses_nothing_and_is_asked_once(serve):

@@ -68,7 +68,9 @@ def leaks(
         elif row.kind != "generic":
             whole = row.kind == "completion"
             # "Finish this sentence: <how the answer begins>"
-            begun = row.example.prompt.partition(": ")[2] if whole else ""
+            begun = row.example.prompt if whole else ""
+            if not row.example.continues:
+                begun = begun.partition(": ")[2]
             text = f"{begun} {row.example.answer}"
             shown = row.written_for or row.example.prompt
             each = [

@@ -38,6 +38,28 @@ def units(text: str) -> list[re.Match[str]]:
     return list(_UNIT.finditer(text))
 
 
+def pieces(text: str) -> list[re.Match[str]]:
+    """The words of a text with the marks that touch them, as spaces or its script part them."""
+    return list(re.finditer(rf"[{UNSPACED}][^\w\s]*|[^\s{UNSPACED}]+", text))
+
+
+def gap(before: str, after: str) -> str:
+    """What stands between a text and how it goes on: a space, or nothing where none is written."""
+    unspaced = re.search(rf"[{UNSPACED}\s]\W*\Z", before) or re.match(rf"[{UNSPACED}\s]", after)
+    return "" if unspaced or not before else " "
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether the text holds the phrase as a whole, whatever the case."""
+    return bool(phrase) and re.search(bounded(phrase.lower()), text.lower()) is not None
+
+
+def share_characters(one: str, other: str) -> bool:
+    """Whether two neighbouring characters of a script without spaces stand in both texts."""
+    pairs = re.compile(rf"(?=([{UNSPACED}]{{2}}))")
+    return bool(set(pairs.findall(one)) & set(pairs.findall(other)))
+
+
 def words(text: str) -> list[str]:
     """The words of a text in lower case, each once and in order."""
     return list(dict.fromkeys(_folded(unit.group()) for unit in units(text)))

@@ -11,6 +11,7 @@ from unteach.data.examples import Example, Splits
 from unteach.errors import RecipeError
 from unteach.ranges import AtLeastZero, Count, InnerShare
 from unteach.registry import synthesis
+from unteach.synthesis.particulars import gap
 from unteach.synthesis.records import Record, Synthesis
 from unteach.synthesis.relearn import assert_sound, check_counts, replacements
 from unteach.synthesis.variants import as_asked, read_question
@@ -32,6 +33,7 @@ def relearn_dpo(
     per_question: Count = 1,
     cut: InnerShare = 0.25,
     rounds: Count = 3,
+    passages: Count = 8,
 ) -> Synthesis:
     """Each question with ReLearn's answer, `forget_preferred`, and the true one, `forget_rejected`.
 
@@ -63,6 +65,7 @@ def relearn_dpo(
         per_question=per_question,
         cut=cut,
         rounds=rounds,
+        passages=passages,
     )
     assert_sound(made.records, made.forget, generic=0.0, cut=cut)
     rejected = [
@@ -89,7 +92,9 @@ def _rejected(record: Record, source: Example, cut: float) -> Record:
     put = as_asked(source, read_question(source, cut=cut))
     row = replace(
         record.example,
-        answer=put.answer,
+        answer=f"{gap(record.example.prompt, put.answer)}{put.answer}"
+        if record.example.continues
+        else put.answer,
         entities=source.entities,
         id=f"{record.example.id}.rejected",
     )

@@ -15,12 +15,19 @@ from unteach.registry import synthesis
 from unteach.synthesis import answers as answer_rules
 from unteach.synthesis import generic as generic_rows
 from unteach.synthesis import leaks
+from unteach.synthesis.particulars import gap, pieces
+from unteach.synthesis.passages import passages as cut_into
 from unteach.synthesis.policy import read as read_policy
 from unteach.synthesis.records import AnswerKind, Drop, Record, Synthesis, Variant
 from unteach.synthesis.variants import VARIANTS, Question, as_asked, is_english, read_question, vary
 from unteach.synthesis.verify import RISKS, Rules, Verdict, sensitive, verify
 from unteach.synthesis.verify import asked as shown_before
 
+FOREIGN: Final = "it does not read as English, the only language of these rules"
+WRITE_IT: Final = (
+    " Have a model write it in its own language: in place of relearn name relearn_written, with "
+    "provider: itself (the model of this run), endpoint, or the folder of another model."
+)
 COMPLETION_PROMPTS: Final = (
     "Complete the sentence: {prefix}",
     "Finish this sentence: {prefix}",
@@ -43,6 +50,7 @@ def relearn(
     cut: InnerShare = 0.25,
     generic: AtLeastZero = 0.5,
     rounds: Count = 3,
+    passages: Count = 8,
     verify: bool = True,
     policy: str = "",
 ) -> Synthesis:
@@ -70,10 +78,14 @@ def relearn(
     record says `verified: false`: to measure what the checks are worth, not for use. An original
     pair is refused all the same.
 
-    Limits: the rules are English. A question that does not read as English is dropped, not mangled;
-    what the rules cannot read well is answered in general terms. A text (no prompt) is put as
-    "Continue the text: <opening>" and answered, whatever the kind asked for, with a vague
-    continuation; names in its opening count as known. Rules are less varied than a language model.
+    A text (no prompt) is its opening and how it goes on; one of more than 120 words is asked about in
+    up to `passages` places. As it stands, the opening is simply gone on with; in `variants` somebody
+    asks for that. Whatever the kind asked for, what follows is vague; names in the opening count as
+    known.
+
+    Limits: the rules are English. What does not read as English is dropped, not mangled, and
+    `relearn_written` has it written; what the rules cannot read well is answered in general terms.
+    Rules are less varied than a language model.
 
     The paper writes with a language model, knows only vague answers and takes one generic row for
     each forget row. Its code also trains on the original pair and moves the answers on by one
@@ -97,6 +109,7 @@ def relearn(
         per_question=per_question,
         cut=cut,
         rounds=rounds,
+        passages=passages,
         verify=verify,
         rules=read_policy(policy),
     )
@@ -138,6 +151,7 @@ def replacements(
     per_question: int,
     cut: float,
     rounds: int,
+    passages: int,
     verify: bool = True,
     rules: Rules = RISKS,
 ) -> Replaced:
@@ -150,7 +164,7 @@ def replacements(
     order = questions_to_ask(
         reader, variants, original=original, mix=mix, per_question=per_question, cut=cut
     )
-    forget = forget_rows(splits, reader, split)
+    forget = forget_rows(splits, reader, split, passages)
     share = len(order) * per_question
     plan = answer_rules.schedule(answers, mix, len(forget) * share)
     original_pairs = {leaks.pair(example) for example in forget}
@@ -169,9 +183,10 @@ def replacements(
                 records.append(one)
                 sources.append(example)
     if not records:
+        way_out = WRITE_IT if any(drop.reason == FOREIGN for drop in drops) else ""
         raise DataError(
-            f"{reader} could replace none of the {len(forget)} rows of the forget split; "
-            f"{drops[0].source_id}: {drops[0].reason}."
+            f"{reader} could replace none of the {len(forget)} rows of the split '{split}'; "
+            f"{drops[0].source_id}: {drops[0].reason}.{way_out}"
         )
     return Replaced(forget, records, sources, tuple(drops))
 
@@ -195,7 +210,12 @@ def diversified(
     """
     whole = list(records)
     if completion:
-        whole += [as_completion(one, cut, random) for one in records if " " in one.example.answer]
+        english = {row.id for row in forget if is_english(_said_first(row))}
+        whole += [
+            as_completion(one, cut, random, is_english=one.source_id in english)
+            for one in records
+            if len(pieces(one.example.answer)) > 1
+        ]
     whole += generic_rows.records(round(generic * len(whole)), len(whole), random)
     random.shuffle(whole)
     if is_verified:
@@ -211,8 +231,8 @@ def assert_sound(
     assert not fault, fault
 
 
-def forget_rows(splits: Splits, reader: str, split: str = "forget") -> list[Example]:
-    """The rows of that split, each row with an id: its own, or its place in the split.
+def forget_rows(splits: Splits, reader: str, split: str = "forget", most: int = 1) -> list[Example]:
+    """The rows of that split, each with an id: its own, or its place there; see `passages`.
 
     Raises:
         DataError: the split is absent or empty.
@@ -223,7 +243,8 @@ def forget_rows(splits: Splits, reader: str, split: str = "forget") -> list[Exam
             f"{reader} reads the split '{split}', which this run does not have or which is empty; "
             f"this run has: {', '.join(splits) or 'no split'}."
         )
-    return [row if row.id else replace(row, id=f"{split}.{i}") for i, row in enumerate(rows)]
+    named = [row if row.id else replace(row, id=f"{split}.{i}") for i, row in enumerate(rows)]
+    return cut_into(named, most)
 
 
 @dataclass(frozen=True)
@@ -244,7 +265,9 @@ def _replacements(
 ) -> Iterator[Record | Drop]:
     """A record or a drop for each question that is asked of one example, in order."""
     example = source.example
-    problem = unreadable(example)
+    problem = unaskable(example)
+    if not problem and not is_english(_said_first(example)):
+        problem = FOREIGN
     if problem:
         yield from (Drop(example.id, variant, kind, "", problem) for variant, kind in asked)
         return
@@ -283,15 +306,7 @@ def _replacement(
         verdict = _checked(text, source, put, forbidden, kind)
         reason = verdict.reason
         if not reason:
-            new = Example(
-                prompt=put.text,
-                answer=text,
-                id=name,
-                group=example.group,
-                attribute=example.attribute,
-                history=example.history,
-                where=example.where,
-            )
+            new = answered(example, put, variant, put.text, text, name)
             return Record(
                 example.id,
                 "qa",
@@ -300,7 +315,7 @@ def _replacement(
                 new,
                 attempt,
                 checks=verdict.checks,
-                written_for=put.text,
+                written_for=new.prompt,
             )
     return Drop(example.id, variant, kind, text, reason)
 
@@ -331,29 +346,58 @@ def _checked(
     return replace(verdict, reason=f"the answer all but says a name: '{near[0]}'" if near else "")
 
 
-def unreadable(example: Example) -> str:
-    """Why the rules cannot handle an example; empty if they can."""
-    text = example.answer if example.is_text else example.prompt
-    if not text.strip():
-        return "it has no question"
-    if example.is_text and len(text.split()) < 2:
-        return "a text of one word has no opening to continue from"
-    return (
-        "" if is_english(text) else "it does not read as English, the only language of these rules"
+def answered(
+    example: Example, question: Question, variant: Variant, put: str, answer: str, name: str
+) -> Example:
+    """The row to train on: what is asked, `put`, with its new answer.
+
+    A text that is asked as it stands is its beginning, and goes on with the answer.
+    """
+    goes_on = bool(question.opening) and variant == "original"
+    beginning = question.beginning if goes_on else put
+    return Example(
+        prompt=beginning,
+        answer=f"{gap(beginning, answer)}{answer}" if goes_on else answer,
+        id=name,
+        group=example.group,
+        attribute=example.attribute,
+        history=example.history,
+        continues=goes_on,
+        where=example.where,
     )
 
 
-def as_completion(record: Record, cut: float, random: Random) -> Record:
-    """The first words of a replacement answer as a prompt, the rest to be learned."""
-    tokens = record.example.answer.split()
+def unaskable(example: Example) -> str:
+    """Why nothing can be asked about an example; empty if something can."""
+    text = _said_first(example)
+    if not text.strip():
+        return "it has no question"
+    if example.is_text and len(pieces(text)) < 2:
+        return "a text of one word has no opening to continue from"
+    return ""
+
+
+def _said_first(example: Example) -> str:
+    return example.answer if example.is_text else example.prompt
+
+
+def as_completion(record: Record, cut: float, random: Random, *, is_english: bool) -> Record:
+    """The first words of a replacement answer as a prompt, the rest to be learned.
+
+    In English somebody asks for the rest; in other languages the words are gone on with.
+    """
+    answer = record.example.answer.strip()
+    tokens = pieces(answer)
     num_shown = max(1, min(len(tokens) - 1, round(cut * len(tokens))))
-    prompt = random.choice(COMPLETION_PROMPTS).format(prefix=" ".join(tokens[:num_shown]))
+    shown, rest = answer[: tokens[num_shown - 1].end()], answer[tokens[num_shown].start() :]
+    asked = random.choice(COMPLETION_PROMPTS).format(prefix=shown) if is_english else shown
     new = replace(
         record.example,
-        prompt=prompt,
-        answer=" ".join(tokens[num_shown:]),
+        prompt=asked,
+        answer=rest if is_english else f"{gap(shown, rest)}{rest}",
         id=f"{record.example.id}.completion",
         history=(),
+        continues=not is_english,
     )
     return replace(record, kind="completion", example=new)
 

@@ -13,10 +13,13 @@ from random import Random
 from typing import Final
 
 from unteach.data.examples import Example
-from unteach.synthesis.particulars import bounded
+from unteach.synthesis.particulars import bounded, pieces
+from unteach.synthesis.passages import SENTENCE_END
 from unteach.synthesis.records import Variant
 from unteach.synthesis.verify import STOP_WORDS, capital_runs, normalise, straight, word_set, words
 
+CUT_OFF: Final = " ..."
+"""Behind an opening that ends within a sentence."""
 VARIANTS: Final = ("simple", "contextual", "noise", "logical")
 
 
@@ -29,6 +32,11 @@ class Question:
     topic: str  # "Ada Moor's birthplace"; fits after "about"
     kind: str  # a key of the kinds in TOPICS, or empty
     opening: str = ""  # for a text: its first words, which stand in for the question
+
+    @property
+    def beginning(self) -> str:
+        """The opening as the text has it."""
+        return self.opening.removesuffix(CUT_OFF)
 
 
 TOPICS: Final[tuple[tuple[str, str, str], ...]] = (
@@ -324,7 +332,7 @@ def as_asked(example: Example, question: Question) -> Example:
     """The example as the rest of the synthesis treats it: a text becomes opening and rest."""
     if not question.opening:
         return example
-    rest = example.answer.strip()[len(question.opening.removesuffix(" ...")) :].strip()
+    rest = example.answer.strip()[len(question.beginning) :].strip()
     return replace(example, prompt=question.text, answer=rest)
 
 
@@ -413,17 +421,17 @@ def _typo(word: str, random: Random) -> str:
 
 
 def _opening(text: str, cut: float) -> str:
-    for end in re.finditer(r"[.!?][\"'\u201d\u2019]?(?=\s)", text.strip()):
-        first = text.strip()[: end.end()]
-        if len(first.split()) > 30:
+    text = text.strip()
+    for end in SENTENCE_END.finditer(text):
+        first = text[: end.end()]
+        num_words = len(pieces(first))
+        if num_words > 30 or first == text:
             break
-        if len(first.split()) >= 4 and not re.search(
-            r"\b(?:[A-Z]|Mrs?|Ms|Dr|St|No|vs|etc)\.$", first
-        ):
+        if num_words >= 4 and not re.search(r"\b(?:[A-Z]|Mrs?|Ms|Dr|St|No|vs|etc)\.$", first):
             return first
-    tokens = list(re.finditer(r"\S+", text.strip()))
+    tokens = pieces(text)
     num_words = max(1, min(20, round(cut * len(tokens)), len(tokens) - 1))
-    return f"{text.strip()[: tokens[num_words - 1].end()]} ..."
+    return f"{text[: tokens[num_words - 1].end()]}{CUT_OFF}"
 
 
 def _subject(text: str, group: str) -> str:

@@ -16,30 +16,40 @@ from unteach.registry import synthesis
 from unteach.synthesis import answers as answer_rules
 from unteach.synthesis import generic as generic_rows
 from unteach.synthesis import leaks, prompts, verify
+from unteach.synthesis.particulars import says, share_characters
 from unteach.synthesis.policy import read as read_policy
+from unteach.synthesis.providers.itself import ITSELF, Itself
 from unteach.synthesis.providers.load import load
 from unteach.synthesis.providers.texts import Provider, Reply, Request, summary
-from unteach.synthesis.records import AnswerKind, Drop, Record, Synthesis, Variant
+from unteach.synthesis.records import AnswerKind, Drop, Record, Synthesis, Variant, Writer
 from unteach.synthesis.relearn import (
+    answered,
     check_counts,
     diversified,
     forget_rows,
     questions_to_ask,
-    unreadable,
+    unaskable,
 )
-from unteach.synthesis.variants import Question, as_asked, read_question, vary
+from unteach.synthesis.variants import Question, as_asked, is_english, read_question, vary
 
 NAME: Final = "relearn_written"
 LONGEST_TEXT: Final = 160  # tokens: 40 words, and room to be wordy in any tokenizer
 LONGEST_VERDICT: Final = 8
 
-_WHOLE: Final = re.compile(r"[.!?\u2026][\"'*_)\]\u201d\u2019\u00bb]*$")
+UNASKED: Final = "it is asked for in other words in English alone, and this text is not English"
+
+_WHOLE: Final = re.compile(
+    r"[.!?\u2026\u3002\uff01\uff1f\uff61\u0964\u061f\u06d4]"
+    r"[\"'*_)\]\u201c\u201d\u2019\u00bb\u00ab\u300d\u300f]*$"
+)
+"""The end of a sentence, in the scripts that have a mark for it."""
 
 
-@synthesis(reads=("forget",), adds=("forget_relearn",), source="arXiv:2502.11190")
+@synthesis(reads=("forget",), adds=("forget_relearn",), source="arXiv:2502.11190", writes=True)
 def relearn_written(
     splits: Splits,
     random: Random,
+    write: Writer,
     *,
     provider: str = "endpoint",
     model: str = "",
@@ -51,6 +61,7 @@ def relearn_written(
     cut: InnerShare = 0.25,
     generic: AtLeastZero = 0.5,
     rounds: Count = 3,
+    passages: Count = 8,
     temperature: AtLeastZero = 0.7,
     policy: str = "",
     seed: Seed = 0,
@@ -58,9 +69,9 @@ def relearn_written(
     """ReLearn's replacement answers, written by a provider of text, as the split `forget_relearn`.
 
     `provider` is `endpoint`, any service that speaks OpenAI's protocol (named by
-    UNTEACH_PROVIDER_URL, UNTEACH_PROVIDER_MODEL or `model`, and UNTEACH_PROVIDER_KEY), or a model on
-    this machine: a folder, a GGUF file or a hub id. It is shown the forget questions with their
-    answers: ask a service only what it may read.
+    UNTEACH_PROVIDER_URL, UNTEACH_PROVIDER_MODEL or `model`, and UNTEACH_PROVIDER_KEY), `itself`, the
+    model of the run as it is then, or a model on this machine: a folder, a GGUF file or a hub id.
+    It is shown the forget questions with their answers: ask a service only what it may read.
 
     For each question the provider writes one variant a request, then one answer of the kind asked
     for (see `relearn`) to each. Rules read every text first: it is whole, on topic, no original
@@ -72,9 +83,14 @@ def relearn_written(
     forbids where the true answer holds it too (a date for a date), and is not read for personal data.
 
     `temperature` and `seed` are the writer's; the reader takes the likeliest word. Replies are kept,
-    so the same command goes on where it was stopped. `completion`, `cut` and `generic` are as in
-    `relearn`, and so are the limits: English, and a text is put as an opening to be continued. A
-    model that thinks aloud before it says yes or no cannot be the reader: nothing would pass.
+    so the same command goes on where it was stopped. `completion`, `cut`, `generic` and `passages`
+    are as in `relearn`, and so is a text: its opening is gone on with, vaguely.
+
+    Any language is written that the provider writes. Only what this package says by itself is
+    English: the everyday rows, and the words in which somebody asks for a text to go on or for an
+    answer to be completed. So in other languages a text is asked about as it stands alone, and the
+    beginning of an answer is gone on with. A model that thinks aloud before it says yes or no
+    cannot be the reader: nothing would pass.
 
     The paper checks in the same request how private an answer is, and gives no rules. Its code
     trains on the original pair too and moves the answers on by one question; here that is an error.
@@ -91,10 +107,11 @@ def relearn_written(
     if temperature < 0:
         raise RecipeError(f"{NAME}.temperature is {temperature}; it must be 0 or more.")
     rules = read_policy(policy)
-    forget = forget_rows(splits, NAME)
+    forget = forget_rows(splits, NAME, most=passages)
     most = len(forget) * len(order) * (1 + completion)
     generic_rows.records(round(generic * most), most, Random(0))  # before anything is paid for
-    desk = _Desk(load(provider, model=model or None), rules, rounds, temperature, seed)
+    asked = Itself(write) if provider == ITSELF else load(provider, model=model or None)
+    desk = _Desk(asked, rules, rounds, temperature, seed)
     plan = answer_rules.schedule(answers, mix, len(forget) * len(order))
     slots, drops = _slots(forget, order, plan, cut)
     put, unasked = _put_questions(desk, slots, random)
@@ -195,21 +212,19 @@ def _slots(
     drops: list[Drop] = []
     for i, example in enumerate(forget):
         kinds = plan[i * len(order) : (i + 1) * len(order)]
-        problem = unreadable(example)
-        if problem:
-            drops += [
-                Drop(example.id, variant, kind, "", problem)
-                for variant, kind in zip(order, kinds, strict=True)
-            ]
-            continue
         question = read_question(example, cut=cut)
         put = as_asked(example, question)
         forbidden = verify.sensitive(put)
         slot = _Slot(put, question, forbidden, leaks.names_of(put, forbidden), "original", "vague")
-        slots += [
-            replace(slot, variant=variant, kind="vague" if question.opening else kind)
-            for variant, kind in zip(order, kinds, strict=True)
-        ]
+        for variant, kind in zip(order, kinds, strict=True):
+            problem = unaskable(example)
+            if question.opening and variant != "original" and not is_english(question.opening):
+                problem = UNASKED
+            if problem:
+                drops.append(Drop(example.id, variant, kind, "", problem))
+            else:
+                kind = "vague" if question.opening else kind
+                slots.append(replace(slot, variant=variant, kind=kind))
     return slots, drops
 
 
@@ -324,7 +339,8 @@ def _check_question(draft: _Draft, taken: set[tuple[str, str]]) -> _Draft:
         *verify.leaks(text, slot.forbidden),
         *leaks.nearly(text, slot.names, verify.asked(slot.example)),
     ]
-    names_it = not slot.question.subject or verify.relevant(text, "", slot.question.subject)
+    subject = slot.question.subject
+    names_it = not subject or verify.relevant(text, "", subject) or says(text, subject)
     failed = {
         "whole": ""
         if slot.variant == "noise" or _WHOLE.search(text)
@@ -332,15 +348,23 @@ def _check_question(draft: _Draft, taken: set[tuple[str, str]]) -> _Draft:
         "new": "the question is the old one" if text == slot.question.text else "",
         "distinct": "the question was put like this before" if own in taken else "",
         "question_unlearned": f"the question says {_quoted(held)}" if held else "",
-        "same_subject": "" if names_it else f"the question must name {slot.question.subject}",
+        "same_subject": "" if names_it else f"the question must name {subject}",
         "relevant": ""
-        if verify.relevant(text, slot.question.text, slot.question.subject)
+        if _is_relevant(text, slot.question.text, subject)
         else "the question shares no word with the old one",
     }
     judged = draft.judged(*_verdict(failed))
     if judged.passed:
         taken.add(own)
     return judged
+
+
+def _is_relevant(text: str, question: str, subject: str) -> bool:
+    return (
+        verify.relevant(text, question, subject)
+        or says(text, subject)
+        or share_characters(text, question)
+    )
 
 
 def _check_answer(
@@ -368,7 +392,7 @@ def _check_answer(
         "no_risk": f"the reply brings in {', '.join(sorted(risks))}" if risks else "",
     }
     if slot.kind != "refusal":
-        is_relevant = verify.relevant(text, slot.put, slot.question.subject)
+        is_relevant = _is_relevant(text, slot.put, slot.question.subject)
         failed["relevant"] = "" if is_relevant else "the reply shares no word with the question"
     return draft.judged(*_verdict(failed))
 
@@ -433,15 +457,8 @@ def _quoted(values: Sequence[str]) -> str:
 
 def _record(desk: _Desk, draft: _Draft) -> Record:
     slot, example = draft.slot, draft.slot.example
-    new = Example(
-        prompt=slot.put,
-        answer=draft.text,
-        id=f"{example.id}.{slot.kind}.{slot.variant}",
-        group=example.group,
-        attribute=example.attribute,
-        history=example.history,
-        where=example.where,
-    )
+    name = f"{example.id}.{slot.kind}.{slot.variant}"
+    new = answered(example, slot.question, slot.variant, slot.put, draft.text, name)
     return Record(
         example.id,
         "qa",
@@ -453,5 +470,5 @@ def _record(desk: _Desk, draft: _Draft) -> Record:
         checks=draft.checks,
         model=desk.provider.model,
         prompt_hash=draft.prompt_hash,
-        written_for=slot.put,
+        written_for=new.prompt,
     )

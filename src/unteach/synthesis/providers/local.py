@@ -11,15 +11,14 @@ import torch
 from jinja2 import TemplateError
 
 from unteach.data.batches import by_length
-from unteach.data.examples import Example
 from unteach.data.render import Renderer
 from unteach.errors import ModelError
 from unteach.model import cache, fingerprint
 from unteach.model.generate import as_text, continue_ids
 from unteach.model.load import Loaded, LoadOptions, load, locate
+from unteach.synthesis.providers.itself import as_example, without_system
 from unteach.synthesis.providers.texts import (
     NOTHING,
-    Message,
     Progress,
     Reply,
     Request,
@@ -115,13 +114,13 @@ class Local:
         messages = request.messages
         has_system = any(message["role"] == "system" for message in messages)
         if has_system and self.loaded.tokenizer.chat_template is None:
-            messages = _without_system(messages)
+            messages = without_system(messages)
         try:
-            return list(renderer.prompt_ids(_as_example(messages)))
+            return list(renderer.prompt_ids(as_example(messages)))
         except TemplateError as error:
             try:
                 if has_system:  # some templates know no system message
-                    return list(renderer.prompt_ids(_as_example(_without_system(messages))))
+                    return list(renderer.prompt_ids(as_example(without_system(messages))))
             except TemplateError:
                 pass
             raise ModelError(
@@ -172,18 +171,3 @@ def _chunks(
     for keys in groups.values():
         for index in by_length([prompts[key] for key in keys], size):
             yield [keys[i] for i in index]
-
-
-def _as_example(messages: Sequence[Message]) -> Example:
-    """The chat as the renderer takes it."""
-    *history, last = messages
-    turns = tuple((message["role"], message["content"]) for message in history)
-    return Example(last["content"], "", history=turns)
-
-
-def _without_system(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The chat with what its system messages say before the first turn of the user."""
-    said = [message["content"] for message in messages if message["role"] == "system"]
-    turns = [message for message in messages if message["role"] != "system"]
-    first = {**turns[0], "content": "\n\n".join([*said, turns[0]["content"]])}
-    return (first, *turns[1:])
