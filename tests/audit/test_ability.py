@@ -224,8 +224,8 @@ class TestOpenQa:
 
 class TestLmEval:
     def test_the_interval_is_two_standard_errors_wide_on_each_side(self):
-        """0.4 -+ 1.96 * 0.1 = 0.204 and 0.596."""
-        result = HarnessResult("acc", 0.4, 0.1, 5, (1.0, 1.0, 0.0, 0.0, 0.0))
+        """0.4 -+ 1.96 * 0.1 = 0.204 and 0.596; these rows have another mean."""
+        result = HarnessResult("acc", 0.4, 0.1, 5, (1.0, 1.0, 0.0, 0.0, 1.0))
         found = ability.lm_eval(given([], harness=asdict(result)), task="piqa")
         assert (found.value, found.n, found.groups) == (0.4, 5, 5)
         assert found.low == pytest.approx(0.204)
@@ -233,6 +233,14 @@ class TestLmEval:
         assert found.note == "acc of piqa by lm-eval."
         assert found.per_example is not None
         assert len(found.per_example) == len(found.group_ids) == 5
+
+    def test_the_interval_of_a_rate_stays_within_0_and_1(self):
+        """0.9 + 1.96 * 0.1 were 1.096. All 5 of 5: 0.05^(1/5) = 0.5493 to 1, mid-p."""
+        part = ability.lm_eval(given([], harness=asdict(HarnessResult("f1", 0.9, 0.1, 5))))
+        assert (part.low, part.high) == pytest.approx((0.704, 1.0))
+        every = HarnessResult("acc", 1.0, 0.0, 5, (1.0,) * 5)
+        found = ability.lm_eval(given([], harness=asdict(every)))
+        assert (found.low, found.high) == pytest.approx((0.5493, 1.0), abs=1e-3)
 
     def test_without_a_standard_error_there_is_no_interval(self):
         result = HarnessResult("f1", 0.4, math.nan, 5)

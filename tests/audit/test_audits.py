@@ -331,11 +331,21 @@ class TestConduct:
     def test_diversity_leaves_out_one_person_at_a_time(self):
         """ab, ab, cd: 2/3. Without one: 1, 1, 1/2. Mean 5/6, variance 1/18, times 2: sd 1/3.
 
-        2/3 - 1.96/3 = 0.0133, and the upper end is cut at 1.
+        t.975 with 2 degrees is 4.3, so 2/3 -+ 4.3/3 is cut at both ends.
         """
         examples = [*TWO, Example("q3?", "a3", id="3")]
         found = conduct.diversity(given(examples, texts=["a b", "a b", "c d"]))
-        assert (found.value, found.low, found.high) == pytest.approx((2 / 3, 0.0133, 1), abs=1e-4)
+        assert (found.value, found.low, found.high) == pytest.approx((2 / 3, 0, 1))
+
+    def test_diversity_of_several_persons_has_students_interval(self):
+        """ab, ab, cd, ef, ..., op: 8 of 9. Without one: 1, 1, and 7/8 seven times.
+
+        Mean 65/72, variance 2/9 * 7/9 / 64, times 8: sd 0.147; t with 8 degrees 2.306: 8/9 - 0.339.
+        """
+        texts = ["a b", "a b", "c d", "e f", "g h", "i j", "k l", "m n", "o p"]
+        examples = [Example(f"q{i}?", "a", id=str(i)) for i in range(9)]
+        found = conduct.diversity(given(examples, texts=texts))
+        assert (found.value, found.low, found.high) == pytest.approx((8 / 9, 0.550, 1), abs=1e-3)
 
     def test_a_refusal_for_everybody_is_not_diverse(self):
         """3 different pairs of 30."""
@@ -384,11 +394,15 @@ class TestConduct:
         assert found.note == "every answer is empty, so none has a perplexity"
 
     def test_answer_perplexity_is_the_mean_over_answers(self):
-        """Of 2, 10 and 30 the mean is 42 / 3 = 14 and the median 10; the empty answer has none."""
+        """Of 2, 10 and 30 the mean is 42 / 3 = 14 and the median 10; the empty answer has none.
+
+        Three persons know little: none has a perplexity below 1, and the upper end is beyond them.
+        """
         three = tuple(Example(f"q{i}?", "a", id=str(i)) for i in range(4))
         fluency = np.array([2.0, np.nan, 10.0, 30.0])
         found = conduct.answer_perplexity(given(three, fluency=fluency))
-        assert (found.value, found.low, found.high) == pytest.approx((14.0, 2.0, 30.0))
+        assert (found.value, found.low) == pytest.approx((14.0, 1.0))
+        assert found.high > 30
         assert (found.n, found.groups) == (3, 3)
         assert found.note == "Median 10. 1 of 4 answers are empty, left out."
         assert found.per_example is not None
@@ -405,10 +419,13 @@ class TestConduct:
         assert conduct.answer_perplexity(ev, average="median").value == 10.0
 
     def test_persons_are_drawn_and_not_answers(self):
-        """Two answers of one person each time: 2 and 2, or 8 and 8, or 2, 2, 8, 8."""
+        """Each person's answers twice: four persons know more than two."""
         four = tuple(Example(f"q{i}?", "a", id=str(i), group="ab"[i // 2]) for i in range(4))
         found = conduct.answer_perplexity(given(four, fluency=np.array([2.0, 2.0, 8.0, 8.0])))
-        assert (found.value, found.low, found.high, found.groups) == (5.0, 2.0, 8.0, 2)
+        assert (found.value, found.groups) == (5.0, 2)
+        alone = tuple(replace(e, group=e.id) for e in four)
+        by_row = conduct.answer_perplexity(given(alone, fluency=np.array([2.0, 2.0, 8.0, 8.0])))
+        assert by_row.high - 5 < found.high - 5
 
     def test_a_perplexity_that_is_not_finite_is_no_number(self):
         found = conduct.answer_perplexity(given(fluency=np.array([4.0, np.inf])))
@@ -417,7 +434,8 @@ class TestConduct:
 
     def test_answers_of_perplexity_one_are_not_bounded_as_a_rate(self):
         found = conduct.answer_perplexity(given(fluency=np.ones(2)))
-        assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
+        assert found.value == 1.0
+        assert found.low >= 1.0
 
     def test_linguistic_score_of_one_word_answers(self):
         """Perplexity 4, Brunet 1, Honore 0 of a single word: 3 / (3 + 4 + 1 + 1/0) = 0."""
@@ -441,7 +459,8 @@ class TestPerplexity:
         """1/2, and three times 1/4: exp((ln 2 + 3 ln 4) / 4) = 2 ** (7/4) = 3.364."""
         found = utility.perplexity(given(split="neutral", tokens=table([[0.5], [0.25] * 3])))
         assert found.value == pytest.approx(3.3636, abs=1e-4)
-        assert (found.low, found.high) == pytest.approx((2.0, 4.0), rel=1e-5)
+        assert found.low == 1.0  # two texts leave everything possible, but not a loss below 0
+        assert found.high > 4
 
     def test_of_a_destroyed_model_is_no_number(self):
         tokens = replace(table([[0.5], [0.5]]), logp=np.full(2, -1000.0, dtype=np.float32))

@@ -22,15 +22,45 @@ def test_the_mean_is_over_examples_and_not_over_groups():
     assert (found.n, found.groups, found.available) == (4, 2, True)
 
 
-def test_two_groups_leave_everything_possible():
-    """Drawn are aa, ab, ba, bb: means 0, 0.5, 0.5, 1, a quarter each, so 2.5 % and 97.5 % are 0, 1."""
+def test_two_groups_leave_almost_everything_possible():
+    """One hit of two: mid-p solves (1 - p)^2 + p (1 - p) = 0.025 at the upper end: 1 - p = 0.025."""
     found = mean([0.0, 1.0], ["a", "b"])
-    assert (found.low, found.value, found.high) == (0.0, 0.5, 1.0)
+    assert (found.low, found.value, found.high) == pytest.approx((0.025, 0.5, 0.975), abs=0.005)
 
 
-def test_equal_values_have_an_interval_of_no_width():
+def test_no_hit_among_eight_people_still_allows_a_third():
+    """0 of 8, mid-p: (1 - p)^8 / 2 = 0.025, so 1 - 0.05^(1/8) = 0.3123, whatever their rows."""
+    found = mean([0.0] * 24, [str(i // 3) for i in range(24)])
+    assert (found.low, found.high) == pytest.approx((0.0, 0.3123), abs=1e-3)
+    turned = mean([1.0] * 24, [str(i // 3) for i in range(24)])
+    assert (turned.low, turned.high) == pytest.approx((0.6877, 1.0), abs=1e-3)
+
+
+def test_equal_values_allow_for_a_person_unlike_them():
+    """Of three persons 1 - 0.05^(1/3) = 0.6316 may be 0, or 1: 0.3 * 0.3684, 0.3 + 0.7 * 0.6316."""
     found = mean([0.3] * 6, list("aabbcc"))
-    assert (found.low, found.value, found.high) == pytest.approx((0.3, 0.3, 0.3))
+    assert (found.low, found.value, found.high) == pytest.approx((0.1105, 0.3, 0.7421), abs=2e-3)
+
+
+def test_what_is_known_to_lie_in_0_to_1_has_its_interval_there():
+    found = mean([0.01, 0.02, 0.0, 0.9, 0.01], list("abcde"))
+    assert 0 <= found.low < found.value < found.high <= 1
+
+
+def test_unbounded_values_have_students_interval():
+    """-1, 1, -1, 1 of 8 persons: SE = sqrt(8 / 7 / 8) = 0.378, no skewness.
+
+    1.5 / 8 of the error is kept for skewness not seen: t.9797 with 7 degrees is 2.506: +-0.947.
+    """
+    found = mean([-1.0, 1.0] * 4, list("abcdefgh"))
+    assert (found.low, found.high) == pytest.approx((-0.947, 0.947), abs=0.001)
+
+
+def test_unbounded_values_that_are_alike_have_no_interval():
+    found = mean([-2.0] * 6, list("abcdef"))
+    assert found.value == -2
+    assert math.isnan(found.low)
+    assert found.note == "All groups are alike, so nothing shows how they differ: no interval."
 
 
 def test_the_interval_of_many_groups_is_that_of_the_mean():
@@ -112,11 +142,14 @@ def test_the_order_of_rows_within_groups_does_not_matter():
     assert (first.low, first.high) == (second.low, second.high)
 
 
-def test_statistic_takes_the_quantiles_of_its_resamples():
-    """Resamples 0, 1, ..., 1000: 2.5 % is 25 and 97.5 % is 975."""
-    found = statistic(400.0, [float(i) for i in range(1001)], n=7, groups=3)
-    assert (found.value, found.low, found.high) == (400.0, 25.0, 975.0)
-    assert (found.n, found.groups, found.per_example) == (7, 3, None)
+def test_statistic_takes_percentiles_as_wide_as_students_t():
+    """8 groups: t.975 is 2.365 where the normal is 1.96, times sqrt(8 / 7): 2.528, a tail of 0.573 %.
+
+    Of resamples 0, 1, ..., 1000 these are 5.73 and 994.27.
+    """
+    found = statistic(400.0, [float(i) for i in range(1001)], n=9, groups=8)
+    assert (found.value, found.low, found.high) == pytest.approx((400.0, 5.73, 994.27), abs=0.01)
+    assert (found.n, found.groups, found.per_example) == (9, 8, None)
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])

@@ -9,8 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unteach.audit.intervals import (
+    NO_INTERVAL,
+    Interval,
+    Persons,
+    by_spread,
+    percentiles,
+    persons,
+    with_unseen,
+)
+
 RESAMPLES = 2000
+UNIT = (0.0, 1.0)
 ONE_GROUP = "One group only: no interval."
+NO_SPREAD = "All groups are alike, so nothing shows how they differ: no interval."
 FEW_GROUPS = 5
 """With fewer, resampling them shows too little of how persons differ."""
 
@@ -40,11 +52,13 @@ def unavailable(reason: str) -> Finding:
 
 
 def mean(values: Sequence[float], groups: Sequence[str], note: str = "") -> Finding:
-    """The mean over examples, with a percentile bootstrap that resamples whole groups.
+    """The mean over examples, with a 95 % interval over groups.
 
-    Questions about one person are not independent, so persons are drawn, not questions. When all
-    values are 0, or all 1, the interval is Clopper and Pearson's over groups. Examples whose value
-    is NaN ("unknown") are left out and counted in the note, which also warns of few groups.
+    Questions about one person are not independent, so persons count, not questions. Where all
+    values lie in 0 to 1 the interval stays there and allows for a kind of person of which none was
+    seen (`intervals.with_unseen`); otherwise it is Student's over persons, corrected for skewness
+    (`intervals.by_spread`), and holds if those not seen are like these. Examples whose value is NaN
+    ("unknown") are left out and counted in the note, which also warns of few groups.
     """
     scores = np.asarray(values, dtype=np.float64)
     known = ~np.isnan(scores)
@@ -52,41 +66,49 @@ def mean(values: Sequence[float], groups: Sequence[str], note: str = "") -> Find
         return unavailable(_add("no example could be judged", note))
     if not known.all():
         note = f"{note} {int((~known).sum())} of {len(scores)} unknown, left out.".strip()
-    names, member = np.unique(np.asarray(groups)[known], return_inverse=True)
-    totals = np.bincount(member, weights=scores[known]).astype(np.float64)
-    sizes = np.bincount(member).astype(np.float64)
-    low, high = _percentile_interval(totals, sizes)
-    value = float(scores[known].mean())
-    if value in (0.0, 1.0) and low == high:
-        # all alike: every resample is too, yet 0 of n hits does not show that the rate is 0
-        bound = 1 - 0.025 ** (1 / len(names))
-        low, high = (0.0, bound) if value == 0.0 else (1 - bound, 1.0)
-    if len(names) < 2:
-        low = high = math.nan
-    note = f"{note} {caution(len(names))}".strip()
+    seen = persons(scores[known], np.asarray(groups)[known])
+    interval = _of_mean(seen, in_unit(scores[known]))
+    if seen.number > 1 and math.isnan(interval.low):
+        note = f"{note} {NO_SPREAD}".strip()
+    note = f"{note} {caution(seen.number)}".strip()
     return Finding(
-        value=value,
-        low=low,
-        high=high,
+        value=float(scores[known].mean()),
+        low=interval.low,
+        high=interval.high,
         n=int(known.sum()),
-        groups=len(names),
+        groups=seen.number,
         per_example=scores,
         group_ids=tuple(groups),
         note=note,
     )
 
 
+def _of_mean(seen: Persons, is_bounded: bool) -> Interval:
+    if seen.number < 2:
+        return NO_INTERVAL
+    return with_unseen(seen, UNIT) if is_bounded else by_spread(seen.estimate())
+
+
+def in_unit(values: NDArray[np.float64]) -> bool:
+    """Whether all lie in 0 to 1: then they are taken for shares or probabilities, which must."""
+    return bool(values.min() >= 0 and values.max() <= 1)
+
+
 def statistic(
     value: float, resampled: Sequence[float], n: int, groups: int, note: str = ""
 ) -> Finding:
-    """A value that is not a mean, with the percentile interval of its bootstrap resamples."""
+    """A value that is not a mean, with the percentile interval of its bootstrap resamples.
+
+    The percentiles are those that give the width of Student's t (`intervals.percentiles`). It holds
+    if the groups not seen are like these, and is somewhat short on the long side of a skewed value.
+    """
     if not math.isfinite(value):
         return unavailable(_add("the value is not finite", note))
     if groups < 2:  # every resample of one group is that group, which is not certainty
         note = f"{note} {ONE_GROUP}".strip()
         return Finding(value, math.nan, math.nan, n, groups, note=note)
-    low, high = (float(q) for q in np.quantile(np.asarray(resampled), (0.025, 0.975)))
-    return Finding(value, low, high, n, groups, note=note)
+    interval = percentiles(resampled, groups)
+    return Finding(value, interval.low, interval.high, n, groups, note=note)
 
 
 def resample_groups(
@@ -113,13 +135,3 @@ def caution(groups: int) -> str:
 
 def _add(reason: str, note: str) -> str:
     return f"{reason}. {note}" if note else reason
-
-
-def _percentile_interval(
-    totals: NDArray[np.float64], sizes: NDArray[np.float64], seed: int = 0
-) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(totals), size=(RESAMPLES, len(totals)))
-    means = totals[drawn].sum(1) / sizes[drawn].sum(1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)

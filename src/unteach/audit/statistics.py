@@ -1,33 +1,48 @@
 """What may be said of two sets of scores, of two findings, or of a count of hits.
 
-Pure functions of numbers. Wherever rows have groups (persons or documents), whole groups are
-resampled, 2000 times, from a fixed seed: the same numbers give the same interval.
+Pure functions of numbers. Wherever rows have groups (persons or documents), groups count and not
+rows; see `intervals`. The same numbers give the same interval.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats  # type: ignore[import-untyped]
 
-from unteach.audit.finding import RESAMPLES, Finding, caution, unavailable
+from unteach.audit.finding import UNIT, Finding, caution, in_unit, unavailable
+from unteach.audit.intervals import (
+    NO_INTERVAL,
+    Estimate,
+    Interval,
+    Persons,
+    by_spread,
+    drawn,
+    ends_of,
+    persons,
+    sign_flips,
+    smallest_p,
+)
 
 Values = NDArray[np.float64]
+
+GAPS = (-1.0, 1.0)
+"""Bounds of the difference of two values in 0 to 1."""
+TEST = 0.05
+"""Level of a test, and of each of the two one-sided tests of equivalence."""
+SIDED = 1 - 2 * TEST
+"""Level of the interval that has the two one-sided bounds for its ends."""
+POWER = 0.80
+MOST_GROUPS = 1_000_000
 
 FEW_TEXTS = 100
 """With fewer on a side, an AUC far from 0.5 is still chance, and its finding says so."""
 SMALLEST_LOG10 = math.log10(5e-324)
 """A p value below the smallest float is at most this, whatever the asymptotic form says."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    low: float
-    high: float
 
 
 def clopper_pearson(hits: int, n: int, *, level: float = 0.95) -> Interval:
@@ -93,13 +108,16 @@ def auc_finding(
     other_groups: Sequence[str],
     note: str = "",
 ) -> Finding:
-    """`auc` with a 95 % percentile interval that resamples the groups of either side.
+    """`auc` with a 95 % interval over the groups of either side.
+
+    Each side's variance is that of its groups' shares of wins (DeLong's, clustered), t has Welch's
+    degrees of freedom, and the interval is taken on the logit, so it stays within 0 to 1 and is
+    longer on the side of 0.5. An AUC of 0 or 1 has no spread; its interval is Clopper and Pearson's
+    over as many disjoint pairs as the smaller side has groups.
 
     `per_example` holds the members' scores, `n` and `groups` count both sides; rows whose score is
     NaN are left out and counted in the note. Under the null the half-width is `null_half_width`:
-    where a side has fewer than 100 rows the note says what is still chance. An AUC of 0 or 1 is
-    one in every resample too; its interval is Clopper and Pearson's over as many disjoint pairs as
-    the smaller side has groups.
+    where a side has fewer than 100 rows the note says what is still chance.
     """
     scores = np.asarray(members, dtype=np.float64)
     rest = np.asarray(others, dtype=np.float64)
@@ -110,43 +128,41 @@ def auc_finding(
     if not known.any() or not known_rest.any():
         return unavailable(_join("an AUC needs a score on either side.", note))
     ours, theirs = scores[known], rest[known_rest]
-    names, member = np.unique(np.asarray(member_groups)[known], return_inverse=True)
-    other_names, other = np.unique(np.asarray(other_groups)[known_rest], return_inverse=True)
-
-    # [G, H]: how many pairs of a member of group g and an other of group h the member wins
-    wins = np.stack(
-        [
-            np.bincount(member, weights=_num_below(ours, theirs[other == h]))
-            for h in range(len(other_names))
-        ],
-        axis=1,
+    # the AUC is the mean of either: how many others a member is above, how many members an other
+    # is below
+    sides = (
+        persons(_num_below(ours, theirs) / len(theirs), np.asarray(member_groups)[known]),
+        persons(1 - _num_below(theirs, ours) / len(ours), np.asarray(other_groups)[known_rest]),
     )
-    rng = np.random.default_rng(0)
-    drawn, other_drawn = _times_drawn(len(names), rng), _times_drawn(len(other_names), rng)
-    pairs = (drawn @ np.bincount(member)) * (other_drawn @ np.bincount(other))
-    resampled = np.einsum("rh,rh->r", drawn @ wins, other_drawn) / pairs
-
     value = auc(ours, theirs)
-    fewest = min(len(names), len(other_names))
-    low, high = _quantiles(resampled, 0.025)
-    if value in (0.0, 1.0):
-        exact = clopper_pearson(round(value) * fewest, fewest)
-        low, high = exact.low, exact.high
-    if fewest < 2:
-        low = high = math.nan
+    fewest = min(side.number for side in sides)
+    interval = _of_auc(value, sides) if fewest > 1 else NO_INTERVAL
     if min(len(ours), len(theirs)) < FEW_TEXTS:
         chance = f"within {null_half_width(len(ours), len(theirs)):.2f} of 0.5 is chance"
         note = _join(note, f"With {len(ours)} and {len(theirs)} texts an AUC {chance}.")
     return Finding(
         value=value,
-        low=low,
-        high=high,
+        low=interval.low,
+        high=interval.high,
         n=len(ours) + len(theirs),
-        groups=len(names) + len(other_names),
+        groups=sum(side.number for side in sides),
         per_example=scores,
         group_ids=tuple(member_groups),
         note=_join(note, caution(fewest)),
     )
+
+
+def _of_auc(value: float, sides: tuple[Persons, Persons]) -> Interval:
+    fewest = min(side.number for side in sides)
+    if value in (0.0, 1.0):
+        return clopper_pearson(round(value) * fewest, fewest)
+    found = sides[0].estimate() - sides[1].estimate()
+    if not found.error > 0:  # all scores are one: of every pair a tie
+        return NO_INTERVAL
+    t = float(special.stdtrit(found.degrees, 0.975))
+    half = t * found.error / (value * (1 - value))
+    middle = special.logit(value)
+    return Interval(float(special.expit(middle - half)), float(special.expit(middle + half)))
 
 
 def _num_below(scores: Values, others: Values) -> Values:
@@ -244,11 +260,17 @@ def wasserstein(a: ArrayLike, b: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """One mean minus another over the same rows, with its 95 % and 90 % intervals.
+    """One mean minus another, with its 95 % and 90 % intervals, over the groups that were seen.
 
     `p` is two-sided. `within` is the smallest margin at which two one-sided tests at 5 % show
     equivalence, `reachable` the smallest that they would show with 80 % power if the two were
-    equal: a margin below it cannot be passed, and failing it says nothing.
+    equal: a margin below it cannot be passed, and failing it says nothing. All of this holds if
+    groups that were not seen are like those that were. `unseen` is the share of groups that may be
+    altogether unlike and yet, in 5 % of samples, not one of them seen, and `within_unseen` a margin
+    that allows for them; NaN where values have no bounds.
+
+    `spread` is the standard deviation of one group's mean difference; `is_rate` says that all rows
+    are 0 or 1.
     """
 
     value: float
@@ -262,6 +284,10 @@ class Difference:
     n: int
     groups: int
     note: str = ""
+    unseen: float = math.nan
+    within_unseen: float = math.nan
+    spread: float = math.nan
+    is_rate: bool = False
 
     def equivalent(self, margin: float) -> bool:
         """Whether the difference is shown to be smaller than `margin` either way (TOST at 5 %).
@@ -269,30 +295,25 @@ class Difference:
         Raises:
             ValueError: the margin is not above 0.
         """
-        if not margin > 0:
-            raise ValueError(f"a margin is above 0, and {margin} is not")
+        _check_margin(margin)
         return self.within <= margin
 
 
 def paired(ours: Finding, other: Finding) -> Difference | None:
-    """`ours` minus `other` over the rows that both know, groups resampled; None if not comparable.
+    """`ours` minus `other` over the rows that both know, by group; None if not comparable.
 
     Comparable are two means over the same examples: `per_example` of one length, the same
     `group_ids`, at least one row known to both. A statistic that is no mean of its rows (an AUC, a
-    perplexity, a harmonic mean) does not say how it would come out on resampled rows, and unpaired
-    intervals would hide what pairing shows: compare those by their own intervals. The value is not
-    that of `ours.value - other.value` where either has unknown rows.
+    perplexity, a harmonic mean) does not say what each row adds to it, and unpaired intervals would
+    hide what pairing shows: compare those by their own intervals. The value is not that of
+    `ours.value - other.value` where either has unknown rows.
 
-    Reachable: if the two are equal, both one-sided tests reject when |estimate| < margin - z.95 SE,
-    which has the probability 2 Phi(margin / SE - z.95) - 1. For 80 % this is z.90, so the margin is
-    (z.95 + z.90) SE = 2.93 SE, with SE the spread of the resampled differences.
-
-    p is the share of resamples on the far side of 0, doubled; not below 2^(1 - groups), the least
-    that a test of so many signs can give. One group: intervals, p, `within` and `reachable` are
-    NaN, and the note says so. Where the difference is the same in every group, resampling shows no
-    spread, which is not certainty: if all values lie in 0 to 1, the intervals allow for the share
-    of unlike rows that n rows may have missed, 1 - 0.025^(1/n) (1 - 0.05^(1/n) for 90 %), at its
-    worst, with groups in place of rows if rows differ. Otherwise `reachable` is NaN.
+    The intervals are `intervals.by_spread`. Where all rows are 0 or 1, or where values within 0 to
+    1 differ alike in every group, they are `intervals.with_unseen`, with one more row of -1 or 1:
+    chance says which for 95 %, it is the worse for 90 %. p is that of all sign flips: it holds
+    exactly if the two do not differ, and cannot be below 2^(1 - groups). One group: intervals, p,
+    `within` and `reachable` are NaN, and the note says so; so they are where unbounded values
+    differ alike, except for p.
     """
     a, b = _rows_of_mean(ours), _rows_of_mean(other)
     if a is None or b is None or ours.group_ids != other.group_ids:
@@ -301,49 +322,142 @@ def paired(ours: Finding, other: Finding) -> Difference | None:
     if not known.any():
         return None
     a, b = a[known], b[known]
-    gaps = a - b
-    names, member = np.unique(np.asarray(ours.group_ids)[known], return_inverse=True)
-    n, groups, value = len(gaps), len(names), float(gaps.mean())
-    note = caution(groups)
-    if groups < 2:
-        nan = math.nan
-        return Difference(value, nan, nan, nan, nan, nan, nan, nan, n, groups, note)
-
-    drawn = _times_drawn(groups, np.random.default_rng(0))
-    resampled = drawn @ np.bincount(member, weights=gaps) / (drawn @ np.bincount(member))
-    low, high = _quantiles(resampled, 0.025)
-    low90, high90 = _quantiles(resampled, 0.05)
-    z = special.ndtri(0.95) + special.ndtri(0.90)
-    reachable = float(z * resampled.std())
-    rounding = 1e-12 * max(np.abs(a).max(), np.abs(b).max())
-    if np.ptp(resampled) <= rounding:
-        alike = n if np.ptp(gaps) <= rounding else groups
-        bounded = min(a.min(), b.min()) >= 0 and max(a.max(), b.max()) <= 1
-        note = _join("The difference is the same in every group.", note)
-        reachable = 1 - 0.05 ** (1 / alike) if bounded else math.nan
-        if bounded:
-            low, high = _with_unseen(value, 1 - 0.025 ** (1 / alike))
-            low90, high90 = _with_unseen(value, 1 - 0.05 ** (1 / alike))
-    beyond = min(int((resampled <= rounding).sum()), int((resampled >= -rounding).sum()))
-    p = max(2 * (beyond + 1) / (RESAMPLES + 1), 2.0 ** (1 - groups))
-    return Difference(
-        value=value,
-        low=low,
-        high=high,
-        low90=low90,
-        high90=high90,
-        p=min(1.0, p),
-        within=max(abs(low90), abs(high90)),
-        reachable=reachable,
-        n=n,
-        groups=groups,
-        note=note,
+    gaps = persons(a - b, np.asarray(ours.group_ids)[known])
+    found, few = gaps.estimate(), smallest_p(gaps.number)
+    return _difference(
+        found,
+        lambda at, rows: drawn(gaps, at, rows=rows),
+        values=np.concatenate((a, b)),
+        p=sign_flips(gaps.totals),
+        n=len(a),
+        note=_join(
+            "The difference is the same in every group." if found.error == 0 else "",
+            f"So few cannot have a p below {few:.3g}." if TEST < few < 1 else "",
+        ),
     )
 
 
-def _with_unseen(value: float, share: float) -> tuple[float, float]:
-    """How far a mean in -1 to 1 moves if `share` of the rows is -1, or 1, instead."""
-    return value - share * (value + 1), value + share * (1 - value)
+def unpaired(ours: Finding, other: Finding) -> Difference | None:
+    """`ours` minus `other`, means over different persons; None if either is no mean of its rows.
+
+    As `paired`, with Welch's degrees of freedom; with rates each side has one more row. p is
+    Welch's; where no side has any spread and their means differ, that of one order of the persons
+    among all, 2 / C(G + H, G). `groups` is the number on the side that has fewer.
+    """
+    a, b = _rows_of_mean(ours), _rows_of_mean(other)
+    if a is None or b is None:
+        return None
+    here, there = (
+        persons(rows[~np.isnan(rows)], np.asarray(found.group_ids)[~np.isnan(rows)])
+        for rows, found in ((a, ours), (b, other))
+    )
+    found = here.estimate() - there.estimate()
+    if found.error > 0:
+        p = float(2 * special.stdtr(found.degrees, -abs(found.value) / found.error))
+    else:
+        orders = float(special.binom(here.number + there.number, here.number))
+        p = min(1.0, 2 / orders) if found.value else 1.0
+    values = np.concatenate((a, b))
+    return _difference(
+        found,
+        # of a gap of 1 the one side is at 1 and the other at 0
+        lambda at, rows: (
+            drawn(here, (1 + at) / 2, rows=rows) - drawn(there, (1 - at) / 2, rows=rows, seed=1)
+        ),
+        values=values[~np.isnan(values)],
+        p=p,
+        n=int((~np.isnan(values)).sum()),
+    )
+
+
+def _difference(
+    found: Estimate,
+    with_unseen: Callable[[Values, bool], Values],
+    *,
+    values: Values,
+    p: float,
+    n: int,
+    note: str = "",
+) -> Difference:
+    """What `paired` and `unpaired` share.
+
+    Reachable: if the two are equal, both one-sided tests reject when the estimate is nearer to 0
+    than the margin less what the interval reaches beyond the estimate, and |estimate| < t.90 SE has
+    80 %. So the margin is (t.95 + t.90) SE, or 2.93 SE with many groups. Few groups do not know their
+    spread well: by simulation it takes 1 + 32 / G^2 times as much, except for rates.
+    """
+    value, groups = found.value, found.number
+    note = _join(note, caution(groups))
+    if groups < 2:
+        nan = math.nan
+        return Difference(value, nan, nan, nan, nan, nan, nan, nan, n, groups, note)
+    is_bounded = in_unit(values)
+    is_rate = is_bounded and (found.error == 0 or bool(np.isin(values, UNIT).all()))
+    if is_rate:
+        ends = ends_of(lambda at: with_unseen(at, True), GAPS)
+        sided = ends_of(lambda at: with_unseen(at, True), GAPS, level=SIDED, exact=True)
+    else:
+        bounds = GAPS if is_bounded else (-math.inf, math.inf)
+        ends = by_spread(found).clipped(bounds)
+        sided = by_spread(found, level=SIDED).clipped(bounds)
+    worst = NO_INTERVAL
+    if is_bounded:
+        worst = ends_of(lambda at: with_unseen(at, False), GAPS, level=SIDED, exact=True)
+    beyond = max(value - sided.low, sided.high - value)
+    reach = beyond + found.error * float(special.stdtrit(found.degrees, (1 + POWER) / 2))
+    return Difference(
+        value=value,
+        low=ends.low,
+        high=ends.high,
+        low90=sided.low,
+        high90=sided.high,
+        p=p,
+        within=_farthest(sided),
+        reachable=reach if is_rate else reach * (1 + 32 / groups**2),
+        n=n,
+        groups=groups,
+        note=note,
+        unseen=1 - TEST ** (1 / groups),
+        within_unseen=_farthest(worst),
+        spread=found.error * math.sqrt(groups),
+        is_rate=is_rate,
+    )
+
+
+def _farthest(ends: Interval) -> float:
+    return max(abs(ends.low), abs(ends.high))
+
+
+def groups_needed(difference: Difference, margin: float) -> int | None:
+    """Groups at which equivalence within `margin` would be shown with 80 % power.
+
+    If the two were equal and groups differed by as much as these do. For rates the row that was not
+    seen counts too, as in `paired`. None if the spread of groups is not known, or if a million would
+    not do.
+
+    Raises:
+        ValueError: the margin is not above 0.
+    """
+    _check_margin(margin)
+    if not math.isfinite(difference.reachable):
+        return None
+    counts = np.unique(np.geomspace(2, MOST_GROUPS, 4000).astype(int))
+    error = difference.spread / np.sqrt(counts)
+    reach = error * special.stdtrit(counts - 1, (1 + POWER) / 2)
+    if not difference.is_rate:
+        reach = (reach + error * special.stdtrit(counts - 1, 1 - TEST)) * (1 + 32 / counts**2)
+    elif difference.spread == 0:
+        reach = 1 - TEST ** (difference.groups / (difference.n * counts))
+    else:  # a normal mean, and the unseen row at the end: its share of the weight is exponential
+        unseen = difference.groups / (difference.n * counts)
+        reach += stats.exponnorm.ppf(1 - TEST, unseen / error, scale=error)
+    enough = np.flatnonzero(reach <= margin)
+    return int(counts[enough[0]]) if enough.size else None
+
+
+def _check_margin(margin: float) -> None:
+    if not margin > 0:
+        raise ValueError(f"a margin is above 0, and {margin} is not")
 
 
 def _rows_of_mean(found: Finding) -> Values | None:
@@ -406,15 +520,15 @@ def harmonic_mean(values: Sequence[float]) -> float:
 
 
 def harmonic_mean_finding(findings: Sequence[Finding]) -> Finding:
-    """Harmonic mean of the values of several findings, with a 95 % percentile interval.
+    """Harmonic mean of the values of several findings, with a 95 % interval.
 
-    Each component's groups are resampled on their own; components about the same persons share
+    Each component's groups get random weights, and where its rows lie in 0 to 1 one more group,
+    never seen, is 0 or 1, as in `intervals.with_unseen`; components about the same persons share
     the draw, for what they say of one person goes together. `n` is the sum over components and
-    `groups` counts different groups. A component that is no mean of its rows cannot be resampled,
-    so it leaves the value without an interval, as one with a single group does. A component of 0
-    makes the value 0, in every resample if all its rows are 0; the note names it. A component that
-    falls below 0 in a resample counts as 0 there. Unavailable if any component is. Components are
-    numbered from 1.
+    `groups` counts different groups. A component that is no mean of its rows cannot be drawn
+    again, so it leaves the value without an interval, as one with a single group does. A component
+    of 0 makes the value 0; the note names it. A component that falls below 0 in a draw counts as 0
+    there. Unavailable if any component is. Components are numbered from 1.
 
     Raises:
         ValueError: there is no component, or one is negative.
@@ -423,8 +537,7 @@ def harmonic_mean_finding(findings: Sequence[Finding]) -> Finding:
         if not found.available:
             return unavailable(f"part {i} of {len(findings)} is unavailable: {found.note}")
     value = harmonic_mean([found.value for found in findings])
-    rng = np.random.default_rng(0)
-    draws: dict[tuple[str, ...], Values] = {}
+    seeds: dict[tuple[str, ...], int] = {}
     means = []
     notes = [f"Part {i} is 0." for i, found in enumerate(findings, 1) if found.value == 0]
     rows_missing = False
@@ -436,23 +549,23 @@ def harmonic_mean_finding(findings: Sequence[Finding]) -> Finding:
             rows_missing = True
             continue
         known = ~np.isnan(rows)
-        names, member = np.unique(np.asarray(found.group_ids)[known], return_inverse=True)
-        fewest = min(fewest, len(names))
-        same = tuple(names.tolist())
-        if same not in draws:
-            draws[same] = _times_drawn(len(names), rng)
-        totals = np.bincount(member, weights=rows[known])
-        means.append(draws[same] @ totals / (draws[same] @ np.bincount(member)))
+        names = np.asarray(found.group_ids)[known]
+        seen = persons(rows[known], names)
+        fewest = min(fewest, seen.number)
+        seed = seeds.setdefault(tuple(np.unique(names).tolist()), len(seeds))
+        means.append(drawn(seen, UNIT if in_unit(rows[known]) else (), seed=seed))
     low = high = math.nan
     if not rows_missing and fewest >= 2:
-        low, high = _quantiles(_harmonic_means(np.maximum(np.stack(means), 0)), 0.025)
+        fewest_draws = min(map(len, means))
+        table = np.maximum(np.stack([each[:fewest_draws] for each in means]), 0)
+        low, high = map(float, np.quantile(_harmonic_means(table), (0.025, 0.975)))
     return Finding(
         value=value,
         low=low,
         high=high,
         n=sum(found.n for found in findings),
-        groups=len({name for same in draws for name in same}),
-        note=_join(*notes, caution(int(fewest)) if draws else ""),
+        groups=len({name for same in seeds for name in same}),
+        note=_join(*notes, caution(int(fewest)) if seeds else ""),
     )
 
 
@@ -460,17 +573,6 @@ def _harmonic_means(values: Values) -> Values:
     """Harmonic mean of each column of [K, R], 0 where a value is 0."""
     with np.errstate(divide="ignore", over="ignore"):  # 1 / 0 is inf here, and n / inf is 0
         return len(values) / (1 / values).sum(axis=0)
-
-
-def _times_drawn(num_groups: int, rng: np.random.Generator) -> Values:
-    """How often each of G groups is in a bootstrap sample of G groups, [2000, G]."""
-    share = np.full(num_groups, 1 / num_groups)
-    return rng.multinomial(num_groups, share, size=RESAMPLES).astype(np.float64)
-
-
-def _quantiles(resampled: Values, tail: float) -> tuple[float, float]:
-    low, high = np.quantile(resampled, (tail, 1 - tail))
-    return float(low), float(high)
 
 
 def _numbers(values: ArrayLike, name: str) -> Values:

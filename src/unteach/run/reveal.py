@@ -11,7 +11,7 @@ import numpy as np
 
 import unteach
 from unteach import registry
-from unteach.audit.finding import RESAMPLES
+from unteach.audit.intervals import students
 from unteach.audit.revealed import held
 from unteach.data import jsonl
 from unteach.data.examples import Example, write_jsonl
@@ -145,16 +145,15 @@ def _sum(bandit: str, studies: Sequence[page.Study], random: Sequence[page.Study
 
 
 def _over_seeds(values: Mapping[int, float | None]) -> page.Number | None:
-    """The mean over seeds, with its bootstrap interval from two seeds on."""
+    """The mean over seeds, with Student's interval from two seeds on."""
     given = {str(seed): value for seed, value in values.items() if value is not None}
     if not given:
         return None
     values_of = np.array(list(given.values()))
     if len(given) < 2:
         return page.Number(float(values_of[0]), None, None, 1)
-    drawn = np.random.default_rng(0).integers(len(given), size=(RESAMPLES, len(given)))
-    low, high = np.quantile(values_of[drawn].mean(1), (0.025, 0.975))
-    return page.Number(float(values_of.mean()), float(low), float(high), len(given))
+    ends = students(values_of)
+    return page.Number(float(values_of.mean()), ends.low, ends.high, len(given))
 
 
 def _best(studies: Sequence[page.Study], number: int = 12) -> tuple[page.Best, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from unteach.audit.audits.knowledge import inferred
 from unteach.audit.evidence import Evidence
-from unteach.audit.finding import Finding, mean, unavailable
+from unteach.audit.finding import UNIT, Finding, mean, unavailable
 from unteach.audit.harness import HarnessResult
+from unteach.audit.intervals import Interval
 from unteach.audit.measure import Tokens, by_example
 from unteach.data.sources import FINAL_ANSWER
 from unteach.ranges import Count, Whole
@@ -126,24 +128,32 @@ def lm_eval(
 ) -> Finding:
     """The first metric of a task of the optional package lm-eval, in the task's own unit.
 
-    On the first `limit` questions, or as many of each part of a group; the interval is 1.96
-    standard errors to each side, over questions. No chat template is applied.
+    On the first `limit` questions, or as many of each part of a group. The interval is over
+    questions: that of `mean` where the metric is the mean of one number a question, otherwise 1.96
+    standard errors to each side, within 0 to 1 if the value is. No chat template is applied.
     """
     kept = ev.harness(task, limit, shots, batch)
     if "reason" in kept:
         return unavailable(kept["reason"])
     found = HarnessResult(**kept)
-    rows = np.array(found.per_example, dtype=np.float64)
-    no_interval = " It has no standard error: no interval." if np.isnan(found.stderr) else ""
+    note = f"{found.metric} of {task} by lm-eval."
+    names = tuple(f"{task}-{i}" for i in range(len(found.per_example)))
+    if names and math.isclose(float(np.mean(found.per_example)), found.value, rel_tol=1e-9):
+        return mean(found.per_example, names, note)
+    if math.isnan(found.stderr):
+        note += " It has no standard error: no interval."
+    ends = Interval(found.value - Z * found.stderr, found.value + Z * found.stderr)
+    if 0 <= found.value <= 1:
+        ends = ends.clipped(UNIT)
     return Finding(
         value=found.value,
-        low=found.value - Z * found.stderr,
-        high=found.value + Z * found.stderr,
+        low=ends.low,
+        high=ends.high,
         n=found.n,
         groups=found.n,
-        per_example=rows if len(rows) else None,
-        group_ids=tuple(f"{task}-{i}" for i in range(len(rows))),
-        note=f"{found.metric} of {task} by lm-eval.{no_interval}",
+        per_example=np.array(found.per_example) if names else None,
+        group_ids=names,
+        note=note,
     )
 
 

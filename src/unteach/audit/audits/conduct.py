@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from scipy import special  # type: ignore[import-untyped]
 
 from unteach.audit import language
 from unteach.audit.evidence import Evidence
@@ -126,7 +127,8 @@ def diversity(ev: Evidence, *, split: str = "forget") -> Finding:
     without = np.array([math.nan if (x := distinct(rest, PAIR)) is None else x for rest in rests])
     differ = np.ptp(without) > 1e-12  # not so either where one of them is unknown
     spread = math.sqrt((len(names) - 1) * float(without.var())) if differ else math.nan
-    low, high = np.clip([value - 1.96 * spread, value + 1.96 * spread], 0, 1)
+    half = float(special.stdtrit(len(names) - 1, 0.975)) * spread
+    low, high = np.clip([value - half, value + half], 0, 1)
     pairs = sum(max(0, len(words(text)) - 1) for text in texts)
     return Finding(
         value=value,
@@ -166,16 +168,20 @@ def answer_perplexity(
     if not known.size:
         return unavailable(ALL_EMPTY)
     groups = [ev.groups(split)[i] for i in known]
-    values, over = perplexity[known], np.mean if average == "mean" else np.median
-    drawn = [float(over(values[rows])) for rows in resample_groups(groups)]
+    values = perplexity[known]
     num_empty = len(perplexity) - len(known)
     left_out = f"{num_empty} of {len(perplexity)} answers are empty, left out." if num_empty else ""
     middle = f"Median {np.median(values):.4g}." if average == "mean" else ""
     note = f"{middle} {left_out}".strip()
-    found = statistic(float(over(values)), drawn, len(known), len(set(groups)), note)
-    if average == "median" or not found.available:
-        return found
-    return replace(found, per_example=perplexity, group_ids=tuple(ev.groups(split)))
+    if average == "median":
+        drawn = [float(np.median(values[rows])) for rows in resample_groups(groups)]
+        return statistic(float(np.median(values)), drawn, len(known), len(set(groups)), note)
+    if not np.isfinite(values).all():
+        return unavailable(f"the value is not finite. {note}")
+    found = mean(values.tolist(), groups, note)
+    # no text is more certain than 1; NaN, of one person alone, stays NaN
+    low = float(np.maximum(found.low, 1.0))
+    return replace(found, low=low, per_example=perplexity, group_ids=tuple(ev.groups(split)))
 
 
 @audit(
@@ -224,7 +230,7 @@ def _scored(
         known = [float(perplexity[i]) for i in rows if not math.isnan(perplexity[i])]
         return score(known, [texts[i] for i in rows]) if known else math.nan
 
-    drawn = [of(rows.tolist()) for rows in resample_groups(ev.groups(split), times=200)]
+    drawn = [of(rows.tolist()) for rows in resample_groups(ev.groups(split), times=1000)]
     drawn = [x for x in drawn if not math.isnan(x)]
     groups = len(set(ev.groups(split)))
     return statistic(of(range(len(texts))), drawn, len(texts), groups)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from unteach.audit import published
 from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, caution, resample_groups, unavailable
+from unteach.audit.intervals import percentiles
 from unteach.audit.measure import Tokens
 from unteach.audit.statistics import auc, auc_finding, clopper_pearson, tpr_at_fpr
 from unteach.errors import RecipeError
@@ -457,7 +458,7 @@ def _sides(
 
 
 def _resampled(sides: _Sides, value_of: Callable[[Values, Values], float]) -> Finding:
-    """`value_of` both sides, with a percentile interval that draws whole groups of either.
+    """`value_of` both sides, with a percentile interval (`statistic`) that draws groups of either.
 
     All models share a draw. No interval if a side has one group or a resample has no value.
     """
@@ -471,7 +472,8 @@ def _resampled(sides: _Sides, value_of: Callable[[Values, Values], float]) -> Fi
     groups, other_groups = len(set(sides.groups)), len(set(sides.other_groups))
     low = high = math.nan
     if min(groups, other_groups) > 1 and np.isfinite(drawn).all():
-        low, high = (float(q) for q in np.quantile(drawn, (0.025, 0.975)))
+        interval = percentiles(drawn, min(groups, other_groups))
+        low, high = interval.low, interval.high
     n = sides.members.shape[1] + sides.others.shape[1]
     notes = [caution(min(groups, other_groups))]
     if sides.unknown:

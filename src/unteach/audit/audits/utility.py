@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from unteach.audit.evidence import Evidence
-from unteach.audit.finding import Finding, resample_groups, statistic
+from unteach.audit.finding import Finding, caution, unavailable
+from unteach.audit.intervals import by_spread, persons
 from unteach.registry import audit
 
 
@@ -23,11 +26,12 @@ from unteach.registry import audit
 def perplexity(ev: Evidence, *, split: str = "neutral") -> Finding:
     """Perplexity, exp of the mean token loss over all texts of the split; 1 is certainty, higher is worse."""
     rows = ev.tokens(split).each("logp")
-    loss = np.array([-row.sum(dtype=np.float64) for row in rows])
-    count = np.array([len(row) for row in rows])
-    groups = ev.groups(split)
+    tokens = np.concatenate(rows).astype(np.float64)
+    seen = persons(-tokens, np.repeat(ev.groups(split), [len(row) for row in rows]))
+    ends = by_spread(seen.estimate())
     # exp overflows on a destroyed model: its perplexity is then infinite, which is not a number
     with np.errstate(over="ignore"):
-        drawn = [float(np.exp(loss[i].sum() / count[i].sum())) for i in resample_groups(groups)]
-        value = float(np.exp(loss.sum() / count.sum()))
-    return statistic(value, drawn, len(rows), len(set(groups)))
+        value, low, high = np.exp([seen.mean, max(0.0, ends.low), ends.high]).tolist()
+    if not math.isfinite(value):
+        return unavailable("the value is not finite")
+    return Finding(value, low, high, len(rows), seen.number, note=caution(seen.number))
