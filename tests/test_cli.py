@@ -228,6 +228,45 @@ def assert_redacted(page: str) -> None:
     assert RETAIN[0][0] in page
 
 
+class TestRedact:
+    def test_a_whole_folder_can_be_given_away(
+        self, call: Call, finished: RunFolder, tmp_path: Path
+    ):
+        out = tmp_path / "given"
+        said = call("redact", finished.path, out)
+        assert (said.code, said.err) == (0, "")
+        assert "  data/forget.jsonl: all 3 rows, and their hash\n" in said.out
+        assert said.out.endswith(f"Copy: {out}\n")
+        names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+        assert names == {
+            *("run.json", "recipe.yaml", "findings.json", "log.jsonl", "report.html"),
+            *("data/retain.jsonl", "data/holdout.jsonl", "evidence/answers.jsonl"),
+        }
+        for name in names:
+            text = (out / name).read_text()
+            for row in FORGET:
+                assert not [secret for secret in (*row, "Ada Byron", "Bo Olin") if secret in text]
+        assert RETAIN[0][0] in (out / "report.html").read_text()
+        again = tmp_path / "again.html"
+        assert call("report", out, "--out", again).code == 0
+        assert again.read_text() == (out / "report.html").read_text()
+
+    def test_weights_go_along_when_asked(self, call: Call, finished: RunFolder, tmp_path: Path):
+        said = call("redact", finished.path, tmp_path / "given", "--with-model", "--json")
+        assert json.loads(said.out)["copy"] == str(tmp_path / "given")
+        assert (tmp_path / "given" / "model" / "model.safetensors").is_file()
+
+    def test_not_into_the_run_nor_over_anything(
+        self, call: Call, finished: RunFolder, tmp_path: Path
+    ):
+        said = call("redact", finished.path, finished.path / "copy")
+        assert said.code == 2
+        assert "lies in the run itself" in said.err
+        (tmp_path / "mine.txt").write_text("mine")
+        assert "the folder is not empty" in call("redact", finished.path, tmp_path).err
+        assert call("redact", tmp_path, tmp_path / "new").code == 2
+
+
 class TestReport:
     def test_is_rendered_again_from_files(self, call: Call, finished: RunFolder, tmp_path: Path):
         page = tmp_path / "again.html"

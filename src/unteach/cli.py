@@ -43,7 +43,9 @@ Out = Annotated[Path | None, typer.Option("--out", help="the run folder to write
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a run that is there already")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-Redact = Annotated[bool, typer.Option("--redact", help="hide the text of the forget splits")]
+Redact = Annotated[
+    bool, typer.Option("--redact", help="a page without the forgotten, wherever it stands")
+]
 
 
 INTERRUPTED = 130
@@ -470,6 +472,26 @@ def report(
     page = out or runs[0] / "report.html"
     write(build(runs, redact=redact), page)
     _results(runs, page, as_json)
+
+
+@app.command()
+def redact(
+    folder: Annotated[Path, typer.Argument(help="a run folder")],
+    out: Annotated[Path, typer.Argument(help="a new folder for the copy")],
+    with_model: Annotated[
+        bool, typer.Option("--with-model", help="take model/ along, whatever its weights hold")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """A copy of a whole run folder that can be given away, and what was removed from it.
+
+    Example: unteach redact runs/npo npo-to-publish
+    """
+    from unteach.run.redact import redact as start
+
+    removed = start(folder, out, with_model=with_model)
+    lines = ["Removed:", *(f"  {line}" for line in removed), f"Copy: {out}"]
+    _say(as_json, {"copy": str(out), "removed": removed}, "\n".join(lines))
 
 
 @app.command()

@@ -102,8 +102,9 @@ def test_a_redacted_page_has_no_text_of_the_forget_set(runs: list[Path]) -> None
     for text in (SECRET, "Wilhelmina Ostrovander", "Harbour Laboratory", "not able to say"):
         assert text in plain
         assert text not in redacted
-    assert f"[redacted: {len(f'It is {SECRET} 00.')} characters]" in redacted
-    assert "p0000.employer" in redacted
+    assert "characters]" not in redacted
+    assert "p0000.employer" not in redacted
+    assert "row 1" in redacted
     assert "Tobias Fenwick-Marsh" in redacted
 
 

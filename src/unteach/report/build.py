@@ -27,7 +27,8 @@ from unteach.report.charts import (
     Style,
     Tradeoff,
 )
-from unteach.report.read import Against, Answer, Event, Finding, Run, Step, read_all
+from unteach.report.read import Against, Answer, Event, Finding, Record, Run, Step, read_all
+from unteach.report.redact import read_redacted
 from unteach.report.relearn import Table, tables
 from unteach.report.rounds import Rounds, adapters, rounds
 from unteach.report.scorecard import Scorecard, scorecards
@@ -179,15 +180,13 @@ def build(
 ) -> Report:
     """The report on one or many run folders; `failed` names runs that are not there, and why.
 
-    `redact` hides every question, true answer and model answer of a split whose name starts with
-    `forget`, and names of people that are not part of an id; ids stay, so that the owner of the data
-    can look them up.
+    With `redact` each run is read as its redacted copy would be; see `report/redact.py`.
 
     Raises:
         OutputError: a folder is not a run folder.
         DataError: a file of a run is missing or corrupt.
     """
-    runs = read_all(folders)
+    runs = tuple(map(read_redacted, folders)) if redact else read_all(folders)
     names = labels(runs)
     named = list(zip(names, runs, strict=True))
     common = _common_limits(runs)
@@ -196,7 +195,7 @@ def build(
     return Report(
         title=title or _title(runs, names),
         created=max(run.record.created for run in runs),
-        redacted=redact,
+        redacted=all(run.record.redacted for run in runs),
         base_model=numbers.listed(list(dict.fromkeys(run.record.model.name for run in runs))),
         has_gold=all(run.has("gold") for run in runs),
         failed=tuple((n, HIDDEN_REASON if redact else why) for n, why in (failed or {}).items()),
@@ -212,8 +211,8 @@ def build(
         sweeps=tuple(_sweeps(runs)),
         curves=tuple(curves for name, run in named for curves in _curves(name, run)),
         rounds=rounds(named),
-        people=tuple(_people(named, redact=redact)),
-        questions=tuple(_questions(runs, redact=redact)),
+        people=tuple(_people(named)),
+        questions=tuple(_questions(runs)),
         unmeasured=tuple(_unmeasured(named)),
         untested=(*(attack.words for attack in verdict.untested(runs)), *verdict.OUTSIDE),
         appendix=tuple(_appendix(name, run) for name, run in named)
@@ -480,7 +479,7 @@ def _level_panel(split: str, events: Sequence[Event]) -> Panel:
     )
 
 
-def _people(named: Sequence[tuple[str, Run]], *, redact: bool) -> Iterator[PersonChart]:
+def _people(named: Sequence[tuple[str, Run]]) -> Iterator[PersonChart]:
     """Before and after by person; every chart keeps the order of what is left, averaged over runs."""
     after = [_by_group(run.measured("unlearned", "probability", "forget")) for _, run in named]
     left: dict[str, list[float]] = defaultdict(list)
@@ -488,7 +487,6 @@ def _people(named: Sequence[tuple[str, Run]], *, redact: bool) -> Iterator[Perso
         for group, value in means.items():
             left[group].append(value)
     order = sorted(left, key=lambda group: (-float(np.mean(left[group])), group))
-    shown = _group_names(order, [run for _, run in named], redact=redact)
     for i, (name, run) in enumerate(named):
         original = _by_group(run.measured("original", "probability", "forget"))
         gold_finding = run.measured("gold", "probability", "forget")
@@ -497,8 +495,7 @@ def _people(named: Sequence[tuple[str, Run]], *, redact: bool) -> Iterator[Perso
         if not groups:
             continue
         rows = tuple(
-            Person(shown[g], original.get(g), after[i].get(g), gold.get(g))
-            for g in groups[:MAX_PEOPLE]
+            Person(g, original.get(g), after[i].get(g), gold.get(g)) for g in groups[:MAX_PEOPLE]
         )
         finding = run.measured("unlearned", "probability", "forget")
         assert finding is not None
@@ -529,18 +526,7 @@ def _rows_each(finding: Finding) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _group_names(groups: Sequence[str], runs: Sequence[Run], *, redact: bool) -> dict[str, str]:
-    """A redacted report keeps a group's name only where the ids, which stay, spell it anyway."""
-    if not redact:
-        return {group: group for group in groups}
-    ids = [i for run in runs for f in run.findings for i in f.ids or ()]
-    return {
-        group: group if any(i.startswith(group) for i in ids) else f"person {number}"
-        for number, group in enumerate(groups, start=1)
-    }
-
-
-def _questions(runs: Sequence[Run], *, redact: bool) -> Iterator[Question]:
+def _questions(runs: Sequence[Run]) -> Iterator[Question]:
     """Some spread over the forget set by position, those with most left, and some retained."""
     asked = {(a.split, a.id): a for run in reversed(runs) for a in run.answers}
     forget, retain = (_side([*asked.values()], side) for side in ("forget", "retain"))
@@ -555,14 +541,13 @@ def _questions(runs: Sequence[Run], *, redact: bool) -> Iterator[Question]:
     chosen += [(a, "most probable after unlearning") for a in worst]
     chosen += [(a, "retain set") for a in _spread(retain, RETAINED)]
     for answer, why in chosen:
-        hide = redact and must_go(answer.split)
         yield Question(
             id=answer.id,
             split=answer.split,
             chosen=why,
-            question=_redacted(answer.question) if hide else answer.question,
-            truth=_redacted(answer.truth) if hide else answer.truth,
-            replies=tuple(_replies(runs, answer, hide=hide)),
+            question=answer.question,
+            truth=answer.truth,
+            replies=tuple(_replies(runs, answer)),
         )
 
 
@@ -605,7 +590,7 @@ def _probability(
     return finding.per_example[finding.ids.index(answer.id)]
 
 
-def _replies(runs: Sequence[Run], answer: Answer, *, hide: bool) -> Iterator[Reply]:
+def _replies(runs: Sequence[Run], answer: Answer) -> Iterator[Reply]:
     for model in models(runs):
         same = [a for a in model.run.answers if (a.split, a.id) == (answer.split, answer.id)]
         text = getattr(same[0], model.role) if same else None
@@ -615,14 +600,10 @@ def _replies(runs: Sequence[Run], answer: Answer, *, hide: bool) -> Iterator[Rep
         yield Reply(
             label=model.label,
             style=_style(model),
-            text=_redacted(text) if hide else _clipped(text),
-            full="" if hide or len(text) <= MAX_CHARACTERS else text[:2000],
+            text=_clipped(text),
+            full="" if len(text) <= MAX_CHARACTERS else text[:2000],
             probability="n/a" if probability is None else numbers.number(probability),
         )
-
-
-def _redacted(text: str) -> str:
-    return f"[redacted: {len(text)} characters]"
 
 
 def _clipped(text: str) -> str:
@@ -689,6 +670,11 @@ def _difference(against: Against | None) -> str:
     return f"{numbers.difference(against)} {numbers.difference_bounds(against)}".strip()
 
 
+def _removed(record: Record) -> Iterator[str]:
+    if record.redacted:
+        yield f"Removed from this copy. {'. '.join(record.redacted.removed)}."
+
+
 def _provenance(name: str, run: Run) -> Provenance:
     record = run.record
     size = (
@@ -731,6 +717,6 @@ def _provenance(name: str, run: Run) -> Provenance:
             for split, s in record.splits.items()
         ),
         packages=tuple(record.packages.items()),
-        notes=record.notes,
+        notes=(*record.notes, *_removed(record)),
         recipe=run.recipe,
     )

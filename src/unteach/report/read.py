@@ -160,6 +160,13 @@ class Varied(_Part):
     value: str
 
 
+class Redacted(_Part):
+    """Of which run.json this is a redacted copy, and what was removed, a line each."""
+
+    of: str
+    removed: tuple[str, ...] = ()
+
+
 class Record(_Part):
     """run.json: what made the numbers."""
 
@@ -180,6 +187,7 @@ class Record(_Part):
     notes: tuple[str, ...] = ()
     benchmark: dict[str, JsonValue] | None = None
     varied: Varied | None = None
+    redacted: Redacted | None = None
 
 
 class Step(_Part):
@@ -256,6 +264,8 @@ class Run:
     events: tuple[Event, ...] = ()
     answers: tuple[Answer, ...] = ()
     rounds: tuple[Round, ...] = ()
+    changed: tuple[str, ...] = ()
+    """What is no longer as the finished run left it, a sentence each."""
 
     def finding(self, model: Role, audit: str, split: str | None) -> Finding | None:
         """The finding of that audit and split on that model, available or not.
