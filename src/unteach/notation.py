@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from unteach.errors import DataError
 
 DEEPEST = 64
 """Levels of nesting; a recipe has a dozen."""
@@ -40,6 +43,53 @@ def from_json(text: str) -> Any:
         raise MalformedError("It is nested too deeply") from None
     except ValueError:  # the one that is left: Python's bound on digits
         raise MalformedError("It holds a whole number of thousands of digits") from None
+
+
+def read_json(path: Path) -> Any:
+    """The value in a file that a program wrote.
+
+    Raises:
+        DataError: it is missing, unreadable or not JSON.
+    """
+    try:
+        return from_json(read_text(path))
+    except MalformedError as error:
+        raise DataError(
+            f"{path}: is not JSON at line {error.line}, column {error.column}: {error}."
+        ) from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """As `read_json`, of a file that holds an object.
+
+    Raises:
+        DataError: also if it holds anything else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: must be a JSON object.")
+    return value
+
+
+def read_text(path: Path) -> str:
+    """A file as text.
+
+    Raises:
+        DataError: it is missing or unreadable, is no ordinary file, or not UTF-8.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise DataError(f"{path}: is not an ordinary file.")
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: this file is missing, so the run did not finish or the folder was not copied "
+            "whole. Start the run again to finish it."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text (byte {error.start}).") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
 
 
 def from_yaml(text: str) -> Any:

@@ -184,3 +184,11 @@ def test_many_such_entities_are_counted():
     found = check({"holdout": rows}, {}).warnings
     assert len(found) == 21
     assert found[-1] == "... and 10 more in the entities of holdout."
+
+
+def test_a_repeated_id_is_a_problem_whatever_the_split():
+    """By its id a row's question and its answers are put together again."""
+    assert problems_of(retain=[replace(BEN, id="1"), replace(CAM, id="1")]) == [
+        "holdout.jsonl:1 has the id of retain.jsonl:1. Give each row of a split its own."
+    ]
+    assert problems_of(forget=[replace(ANA, id="1")], retain=[replace(BEN, id="1")]) == []

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -463,7 +464,11 @@ def write_bytes(content: bytes) -> Callable[[Path], int]:
         ("a.csv", write_bytes(b""), "a.csv has no header; its first line must name the columns."),
         ("a.csv", write_bytes(b"text,text\nx,y\n"), "a.csv: the header names the column 'text' more than once."),
         ("a.csv", write_bytes(b"prompt,answer\nQ,A\nQ,Lyon, France\n"), "a.csv:3 has 3 cells; the header has 2. Put cells that hold commas or line breaks in double quotes."),
-        ("a.csv", write_bytes(b"text\n" + b"x" * 140_000), "a.csv:2 is not readable as CSV: field larger than field limit (131072)."),
+        ("a.json", write_bytes(b"[" * 50_000), "a.json:1 is not valid JSON: It is nested too deeply at column 1."),
+        ("a.jsonl", write_bytes(b'{"text": ' + b"9" * 5000 + b"}"), "a.jsonl:1 is not valid JSON: It holds a whole number of thousands of digits at column 1."),
+        ("a.jsonl", write_bytes(b'{"text": "half \\ud83d"}'), "a.jsonl:1: text (column 'text') holds half of a character (\\ud83d); write the whole one."),
+        ("a.jsonl", os.mkfifo, "a.jsonl: is not an ordinary file. Give a copy of what it holds."),
+        ("a.parquet", os.mkfifo, "a.parquet: is not an ordinary file. Give a copy of what it holds."),
         ("a.tsv", write_bytes(b"text\nx\n"), "a.tsv: files ending in '.tsv' cannot be read. Give .jsonl, .json, .csv, .parquet, a folder of .txt files, a folder made by save_to_disk, or hf:owner/name/config."),
         ("a", Path.mkdir, "a: the folder has no .txt file and was not made by save_to_disk."),
     ],
@@ -566,3 +571,16 @@ def test_knowundo_is_read_by_named_columns():
     assert len(examples) == 400
     assert examples[0].prompt == "Who are Isabella Marquez's parents?"
     assert examples[0].answer.startswith("Isabella Marquez's father is a renowned")
+
+
+def test_a_cell_of_any_length_is_read(tmp_path):
+    """Python's reader of CSV stops at 131,072 characters."""
+    (tmp_path / "a.csv").write_text("text\n" + "x" * 140_000)
+    (row,) = read_split("forget", Source(path="a.csv"), tmp_path)
+    assert len(row.answer) == 140_000
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "~nobody-of-that-name/a.jsonl", "a\0.jsonl", "gone"])
+def test_a_path_that_cannot_be_is_refused(tmp_path, path):
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert problems_of(tmp_path, path)

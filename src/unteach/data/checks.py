@@ -1,7 +1,7 @@
 """Is the data fit to run on: what stops a run before a model is loaded, and what is only odd.
 
 Fatal is what makes a number or the training wrong: empty rows, a row that is to be both forgotten
-and kept, a row counted twice in what is measured, wrong answers that are right. A repeated row of
+and kept, a row counted twice in what is measured, an id of two rows, wrong answers that are right. A repeated row of
 `retain` is a warning: it is only practised twice. So is an entity that its answer does not say. One question with two different answers is
 neither, as TOFU has one. Splits like forget_paraphrased share answers with forget by design, so
 only forget, retain and holdout are compared with one another.
@@ -53,6 +53,7 @@ def check(splits: Splits, required: Mapping[str, str]) -> Report:
     for name, examples in splits.items():
         problems += _find_bad_rows(name, examples)
         (warnings if name == "retain" else problems).extend(_find_repeats(name, examples))
+        problems += _find_same_ids(name, examples)
         warnings += shorten(list(_find_unsaid(name, examples)), f"the entities of {name}", LISTED)
     for (first, second), why in APART.items():
         if first in splits and second in splits:
@@ -149,6 +150,18 @@ def _find_repeats(name: str, examples: Sequence[Example]) -> Iterator[str]:
             yield (
                 f"{_place(name, row, example)} repeats {_place(name, earlier, examples[earlier])}: "
                 "the same prompt and answer. Remove one of them."
+            )
+
+
+def _find_same_ids(name: str, examples: Sequence[Example]) -> Iterator[str]:
+    """An id stands for its row wherever answers and numbers are put together again."""
+    first: dict[str, int] = {}
+    for row, example in enumerate(examples):
+        earlier = first.setdefault(example.id, row) if example.id else row
+        if earlier != row:
+            yield (
+                f"{_place(name, row, example)} has the id of {_place(name, earlier, examples[earlier])}. "
+                "Give each row of a split its own."
             )
 
 

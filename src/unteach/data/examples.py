@@ -9,7 +9,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from unteach.data import jsonl
+from unteach.errors import DataError
 
 
 def must_go(split: str) -> bool:
@@ -43,6 +46,8 @@ class Example:
         return self.prompt == "" and not self.history
 
 
+_EXAMPLE = TypeAdapter(Example)
+
 Splits = Mapping[str, Sequence[Example]]
 """Split name -> examples. Names are lower-case words joined by `_`: forget, forget_paraphrased."""
 
@@ -54,13 +59,13 @@ def to_row(example: Example) -> dict[str, Any]:
 
 
 def from_row(row: Mapping[str, Any]) -> Example:
-    """The inverse of `to_row`."""
+    """The inverse of `to_row`.
+
+    Raises:
+        ValidationError: a field is missing, or of another type.
+    """
     known = {f.name for f in fields(Example)}
-    values = {k: v for k, v in row.items() if k in known}
-    for name in ("wrong", "rephrased", "entities"):
-        values[name] = tuple(values.get(name, ()))
-    values["history"] = tuple((role, content) for role, content in values.get("history", ()))
-    return Example(**values)
+    return _EXAMPLE.validate_python({k: v for k, v in row.items() if k in known})
 
 
 def write_jsonl(path: Path, examples: Sequence[Example]) -> None:
@@ -69,8 +74,21 @@ def write_jsonl(path: Path, examples: Sequence[Example]) -> None:
 
 
 def read_jsonl(path: Path) -> list[Example]:
-    """Examples written by `write_jsonl`."""
-    return [from_row(row) for row in jsonl.read(path)]
+    """Examples written by `write_jsonl`.
+
+    Raises:
+        DataError: the file cannot be read, or a row is no example.
+    """
+    return [_from(row, where) for where, row in jsonl.objects(path)]
+
+
+def _from(row: Mapping[str, Any], where: str) -> Example:
+    try:
+        return from_row(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DataError(f"{where}: {place}: {first['msg']}.") from None
 
 
 def digest(examples: Sequence[Example]) -> str:

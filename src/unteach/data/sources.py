@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from unteach import recipe, registry
+from unteach import errors, recipe, registry
 from unteach.data import jsonl
 from unteach.data.choices import choose_letter
 from unteach.data.examples import Example
 from unteach.errors import DataError
+from unteach.notation import MalformedError, from_json
 from unteach.recipe import Source
 
 HUB = "hf:"
@@ -157,8 +158,8 @@ def shorten(problems: Sequence[str], where: str, limit: int = 50) -> list[str]:
 def _read_table(source: Source, root: Path, place: str) -> _Table:
     if source.path.startswith(HUB):
         return _read_hub(source, place)
-    path = _locate(source.path, root, place)
     try:
+        path = _locate(source.path, root, place)
         if path.is_dir():
             return _read_folder(path, source, place)
         reader = READERS.get(path.suffix.lower())
@@ -174,7 +175,7 @@ def _read_table(source: Source, root: Path, place: str) -> _Table:
 
 
 def _locate(given: str, root: Path, place: str) -> Path:
-    path = Path(given).expanduser()
+    path = Path(os.path.expanduser(given))
     folders = list(dict.fromkeys((root.resolve(), Path.cwd())))
     for folder in folders:
         if (folder / path).exists():
@@ -185,6 +186,8 @@ def _locate(given: str, root: Path, place: str) -> Path:
 
 def _decode(path: Path, shown: str) -> str:
     """The file as text, without a byte-order mark."""
+    if not path.is_file():  # a pipe would be waited for without end
+        raise DataError(f"{shown}: is not an ordinary file. Give a copy of what it holds.")
     content = path.read_bytes()
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
@@ -206,9 +209,9 @@ def _parse_json_lines(text: str, shown: str, num_rows: int | None) -> _Table:
     for number, line in islice(jsonl.lines(text), num_rows):
         where = f"{shown}:{number}"
         try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            problems.append(f"{where} is not valid JSON: {error.msg} at column {error.colno}.")
+            value = from_json(line)
+        except MalformedError as error:
+            problems.append(f"{where} is not valid JSON: {error} at column {error.column}.")
             continue
         if isinstance(value, dict):
             rows.append(_Row(where, value))
@@ -220,12 +223,12 @@ def _parse_json_lines(text: str, shown: str, num_rows: int | None) -> _Table:
 def _read_json(path: Path, shown: str, num_rows: int | None) -> _Table:
     text = _decode(path, shown)
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = from_json(text)
+    except MalformedError as error:
         if _starts_with_an_object(text):  # JSON lines under a .json name, as TOFU is published
             return _parse_json_lines(text, shown, num_rows)
         raise DataError(
-            f"{shown}:{error.lineno} is not valid JSON: {error.msg} at column {error.colno}."
+            f"{shown}:{error.line} is not valid JSON: {error} at column {error.column}."
         ) from None
     if not isinstance(content, list):
         raise DataError(f"{shown} holds {_describe(content)}; it must be a list of objects.")
@@ -242,8 +245,8 @@ def _read_json(path: Path, shown: str, num_rows: int | None) -> _Table:
 def _starts_with_an_object(text: str) -> bool:
     first = text.strip().split("\n", 1)[0]
     try:
-        return isinstance(json.loads(first), dict)
-    except json.JSONDecodeError:
+        return isinstance(from_json(first), dict)
+    except MalformedError:
         return False
 
 
@@ -253,7 +256,9 @@ def _all_columns(rows: Iterable[_Row]) -> tuple[str, ...]:
 
 def _read_csv(path: Path, shown: str, num_rows: int | None) -> _Table:
     # newline="" leaves line breaks inside quoted cells as they are
-    reader = csv.reader(io.StringIO(_decode(path, shown), newline=""))
+    text = _decode(path, shown)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # else 131,072 characters a cell
+    reader = csv.reader(io.StringIO(text, newline=""))
     rows: list[_Row] = []
     problems: list[str] = []
     try:
@@ -285,14 +290,17 @@ def _read_parquet(path: Path, shown: str, num_rows: int | None) -> _Table:
     import pyarrow
     import pyarrow.parquet
 
+    if not path.is_file():
+        raise DataError(f"{shown}: is not an ordinary file. Give a copy of what it holds.")
     try:
         table = pyarrow.parquet.read_table(path)
-    except pyarrow.ArrowException as error:
+        kept = table if num_rows is None else table.slice(0, num_rows)
+        rows = kept.to_pylist()
+    except (pyarrow.ArrowException, ValueError, OverflowError) as error:
         raise DataError(
             f"{shown} is not readable as Parquet: {_one_line(error).rstrip('.')}."
         ) from None
-    kept = table if num_rows is None else table.slice(0, num_rows)
-    return _number_rows(table.column_names, kept.to_pylist(), shown)
+    return _number_rows(table.column_names, rows, shown)
 
 
 def _number_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], shown: str) -> _Table:
@@ -466,7 +474,7 @@ def _read_values(row: _Row, columns: Mapping[str, str]) -> tuple[dict[str, Any],
             continue
         numbered = field == "answer" and row.cells.get(columns.get("choices", "")) is not None
         try:
-            values[field] = (_parse_label if numbered else PARSERS[field])(cell)
+            values[field] = _whole((_parse_label if numbered else PARSERS[field])(cell))
         except ValueError as error:
             problems.append(f"{row.where}: {field} (column '{column}') {error}.")
     return values, problems
@@ -503,6 +511,26 @@ def _parse_text(cell: object) -> str:
     if not isinstance(cell, str):
         raise ValueError(f"is {_describe(cell)}; it must be text")
     return cell
+
+
+T = TypeVar("T")
+
+
+def _whole(value: T) -> T:
+    """The value, in whose texts every character is one: JSON can spell half of a surrogate pair."""
+    try:
+        "".join(_texts_of((value,))).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise ValueError(
+            f"holds half of a character (\\u{ord(half):04x}); write the whole one"
+        ) from None
+    return value
+
+
+def _texts_of(value: object) -> Iterator[str]:
+    for item in value if isinstance(value, tuple) else ():
+        yield from (item,) if isinstance(item, str) else _texts_of(item)
 
 
 def _parse_label(cell: object) -> str:
@@ -563,8 +591,8 @@ def _unpack(cell: object) -> object:
     """The list that a text holds as JSON, or the cell as it is."""
     if isinstance(cell, str) and cell.startswith("["):
         try:
-            return json.loads(cell)
-        except json.JSONDecodeError:
+            return from_json(cell)
+        except MalformedError:
             return cell  # a text that only begins like a list: "[name] lives in Lyon"
     return cell
 
@@ -576,7 +604,7 @@ def _describe(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
-        return f"{value}, a number"
+        return f"{errors.shown(value)}, a number"
     kinds: dict[type, str] = {str: "a text", list: "a list", tuple: "a list", dict: "an object"}
     return kinds.get(type(value), f"a {type(value).__name__}")
 

@@ -6,7 +6,6 @@ is an error that names the file and the place in it.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,8 @@ from pydantic import (
 
 from unteach import registry
 from unteach.data import jsonl
-from unteach.errors import DataError, OutputError
+from unteach.errors import DataError, OutputError, shown
+from unteach.notation import read_json, read_text
 
 Role = Literal["original", "gold", "unlearned"]
 ROLES: tuple[Role, ...] = ("original", "gold", "unlearned")
@@ -325,8 +325,8 @@ def read(folder: Path) -> Run:
             f"{folder}: not a run folder, because it has no run.json. "
             "Give the folder that 'unteach run' wrote, once its run has finished."
         )
-    record = _checked(Record, _json(folder / "run.json"), folder / "run.json")
-    content = _json(folder / "findings.json")
+    record = _checked(Record, read_json(folder / "run.json"), folder / "run.json")
+    content = read_json(folder / "findings.json")
     if isinstance(content, dict) and content.get("version") not in (None, VERSION):
         raise DataError(
             f"{folder / 'findings.json'}: is of version {content['version']!r}, "
@@ -337,7 +337,7 @@ def read(folder: Path) -> Run:
     answers = _lines(folder / "evidence" / "answers.jsonl", needed=False)
     return Run(
         folder=folder,
-        recipe=_text(folder / "recipe.yaml"),
+        recipe=read_text(folder / "recipe.yaml"),
         record=record,
         findings=findings,
         steps=tuple(_checked(Step, row, at) for at, row in lines if "event" not in row),
@@ -349,7 +349,7 @@ def read(folder: Path) -> Run:
 
 def _rounds(path: Path) -> tuple[Round, ...]:
     """None for a run that has no repeat."""
-    return _checked(_Rounds, _json(path), path).root if path.exists() else ()
+    return _checked(_Rounds, read_json(path), path).root if path.exists() else ()
 
 
 def read_all(folders: Sequence[Path]) -> tuple[Run, ...]:
@@ -363,43 +363,10 @@ def _trained(record: Record) -> bool:
     return any(stage.stage.endswith(".train") and not stage.cached for stage in record.stages)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: this file is missing, so the run did not finish or the folder was not copied "
-            "whole. Start the run again to finish it."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start}).") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}: is not JSON at line {error.lineno}, column {error.colno}: {error.msg}."
-        ) from None
-
-
 def _lines(path: Path, *, needed: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSONL file, each with its `file:line`."""
-    if not needed and not path.exists():
-        return
-    for number, line in jsonl.lines(_text(path)):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"{path}:{number}: is not JSON at column {error.colno}: {error.msg}."
-            ) from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: must be a JSON object, one a line.")
-        yield f"{path}:{number}", row
+    if needed or path.exists():
+        yield from jsonl.objects(path)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -421,5 +388,6 @@ def _sentence(where: object, error: Any) -> str:
         return f"{at} is missing."
     message = str(error["msg"]).removeprefix("Value error, ")
     given = error.get("input")
-    shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool | None) else ""
-    return f"{at}: {message[:1].lower()}{message[1:]}{shown}."
+    plain = isinstance(given, str | int | float | bool | None)
+    said = f" (it is {shown(given)})" if plain else ""
+    return f"{at}: {message[:1].lower()}{message[1:]}{said}."

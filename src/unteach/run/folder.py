@@ -17,6 +17,7 @@ import psutil
 
 from unteach.errors import DiskFullError, OutputError
 from unteach.model.disk import free_bytes, whole_disk
+from unteach.notation import read_object
 from unteach.recipe import Recipe
 
 
@@ -72,7 +73,7 @@ class RunFolder:
 
     def read_record(self) -> dict[str, Any]:
         """What the run has noted of itself so far."""
-        return json.loads(self.record.read_text()) if self.record.exists() else {}
+        return read_object(self.record) if self.record.exists() else {}
 
     def write_record(self, **changes: Any) -> None:
         write_text(self.record, json.dumps(self.read_record() | changes, indent=2) + "\n")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from unteach.audit.evidence import VERSION
 from unteach.data.examples import Splits, digest
 from unteach.errors import ModelError
 from unteach.model.load import ModelPlace
+from unteach.notation import read_object
 
 RECORD = "run.json"
 
@@ -33,7 +33,7 @@ def locate(given: str, splits: Splits, rendering: str) -> ModelPlace | None:
     folder = Path(given)
     if not is_run(given):
         return None
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    record = read_object(folder / RECORD)
     model = record.get("models", {}).get("unlearned")
     if model is None:
         raise ModelError(

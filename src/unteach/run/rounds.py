@@ -15,6 +15,7 @@ from unteach.audit.revealed import covered
 from unteach.data import jsonl
 from unteach.data.examples import Example, read_jsonl
 from unteach.model.reference import mean_probability
+from unteach.notation import read_json
 from unteach.recipe import Repeat, Stage
 from unteach.run.folder import RunFolder, write_text
 from unteach.run.unlearn import Unlearning
@@ -144,7 +145,7 @@ def last_splits(folder: RunFolder) -> dict[str, list[Example]]:
 
 def read(folder: RunFolder) -> list[dict[str, Any]]:
     """What the rounds of a run did, as it was written; empty for a run without rounds."""
-    return json.loads(folder.rounds.read_text()) if folder.rounds.exists() else []
+    return read_json(folder.rounds) if folder.rounds.exists() else []
 
 
 def _write(folder: RunFolder, done: list[Round]) -> None:
