@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,21 +36,64 @@ def test_a_folder_with_another_file_has_another_key(tiny_folder, tmp_path, name:
     assert fingerprint.of_folder(tmp_path / "copy") != fingerprint.of_folder(tiny_folder)
 
 
-def test_of_a_large_file_the_ends_the_size_and_blocks_between_count(tmp_path, monkeypatch):
-    """Four blocks of 10 bytes, of a file of 1000: at 0, 330, 660 and 990."""
-    monkeypatch.setattr(fingerprint, "BLOCK", 10)
-    monkeypatch.setattr(fingerprint, "NUM_BLOCKS", 4)
+def test_a_file_in_a_folder_below_counts_and_a_hidden_one_does_not(tiny_folder, tmp_path):
+    shutil.copytree(tiny_folder, tmp_path / "copy")
+    before = fingerprint.of_folder(tmp_path / "copy")
+    for name, counts in (("shards", True), (".cache", False)):
+        (tmp_path / "copy" / name).mkdir()
+        (tmp_path / "copy" / name / "model-1.safetensors").write_bytes(b"one")
+        now = fingerprint.of_folder(tmp_path / "copy")
+        assert (now != before) is counts
+        before = now
+    (tmp_path / "copy" / "shards" / "model-1.safetensors").write_bytes(b"two")
+    assert fingerprint.of_folder(tmp_path / "copy") != before
+
+
+def test_a_folder_behind_a_link_counts_and_a_circle_ends(tiny_folder, tmp_path):
+    shutil.copytree(tiny_folder, tmp_path / "copy")
+    before = fingerprint.of_folder(tmp_path / "copy")
+    (tmp_path / "copy" / "up").symlink_to(tmp_path / "copy")
+    assert fingerprint.of_folder(tmp_path / "copy") == before
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "part.safetensors").write_bytes(b"one")
+    (tmp_path / "copy" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert fingerprint.of_folder(tmp_path / "copy") != before
+
+
+def test_every_byte_of_a_large_file_counts(tmp_path):
+    """65 MiB, as such files were sampled once."""
     file = tmp_path / "model.safetensors"
+    file.write_bytes(bytes(65 << 20))
+    plain = fingerprint.of_file(file)
+    for at in (0, 30_000_001, (65 << 20) - 1):
+        with file.open("r+b") as opened:
+            opened.seek(at)
+            opened.write(b"\1")
+        assert fingerprint.of_file(file) != plain
+        with file.open("r+b") as opened:
+            opened.seek(at)
+            opened.write(b"\0")
+    assert fingerprint.of_file(file) == plain
 
-    def key(content: bytes) -> str:
-        file.write_bytes(content)
-        return fingerprint.of_file(file)
 
-    zeros = bytes(1000)
-    plain = key(zeros)
-    assert all(key(zeros[:at] + b"\1" + zeros[at + 1 :]) != plain for at in (0, 330, 669, 999))
-    assert key(zeros[:500] + b"\1" + zeros[501:]) == plain
-    assert key(bytes(1001)) != plain
+def test_a_file_is_hashed_again_whatever_its_times_are_set_to(tmp_path):
+    """Old times, so that its key is kept; then other content of that size, with the same times."""
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"one")
+    os.utime(file, (1, 1))
+    first = fingerprint.of_file(file)
+    file.write_bytes(b"two")
+    os.utime(file, (1, 1))
+    assert fingerprint.of_file(file) != first
+
+
+def test_a_settled_file_is_read_once(tmp_path, monkeypatch):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"one")
+    monkeypatch.setattr(fingerprint, "SETTLED", -1.0)
+    first = fingerprint.of_file(file)
+    monkeypatch.setattr(Path, "open", None)
+    assert fingerprint.of_file(file) == first
 
 
 def test_weights_in_memory_have_a_key_that_one_bit_changes(tiny_folder):
@@ -60,3 +105,19 @@ def test_weights_in_memory_have_a_key_that_one_bit_changes(tiny_folder):
     assert fingerprint.of_weights(model) != before
     half = fingerprint.of_weights(loaded(tiny_folder).model.to(torch.bfloat16))
     assert half != before
+
+
+def test_weights_have_one_key_in_whatever_order_and_number_type_they_are(tiny_folder):
+    half = loaded(tiny_folder).model.to(torch.bfloat16)
+    key = fingerprint.of_weights(half)
+    assert fingerprint.of_weights(half.to(torch.float32)) == key
+    turned = torch.nn.Module()
+    parts = {"a": torch.nn.Linear(2, 3), "b": torch.nn.Linear(3, 2)}
+    other = torch.nn.Module()
+    for name in ("a", "b"):
+        turned.add_module(name, parts[name])
+    for name in ("b", "a"):
+        other.add_module(name, parts[name])
+    assert fingerprint.of_weights(turned) == fingerprint.of_weights(other)
+    turned.register_buffer("c", torch.ones(2))
+    assert fingerprint.of_weights(turned) != fingerprint.of_weights(other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import shutil
 from pathlib import Path
@@ -153,6 +154,83 @@ def test_a_pickle_is_refused_and_loaded_on_the_users_word(folder):
     assert torch.isfinite(found.model.lm_head.weight).all()
 
 
+def armed(path: Path, then: Path) -> None:
+    """A pickle that leaves a mark when it is loaded."""
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (then,)
+
+    path.write_bytes(pickle.dumps(Bomb()))
+
+
+def test_a_pickled_adapter_beside_other_safetensors_is_refused(adapter, tmp_path):
+    (adapter / "adapter_model.safetensors").rename(adapter / "model.safetensors")
+    armed(adapter / "adapter_model.bin", tmp_path / "ran")
+    assert refused(adapter).startswith("adapter_model.bin is a pickle, which can run code")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_pickle_beside_the_safetensors_that_are_read_is_left_alone(adapter, folder, tmp_path):
+    armed(adapter / "adapter_model.bin", tmp_path / "ran")
+    armed(folder / "pytorch_model.bin", tmp_path / "ran")
+    opened(adapter)
+    opened(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+def sharded(folder: Path, shard: str) -> None:
+    """The folder's weights behind an index that names this file."""
+    weights = load_file(folder / "model.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, shard)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model.safetensors").unlink()
+
+
+def test_an_index_that_names_a_pickle_is_refused(folder, tmp_path):
+    sharded(folder, "pytorch_model-00001-of-00001.bin")
+    armed(folder / "pytorch_model-00001-of-00001.bin", tmp_path / "ran")
+    assert refused(folder).startswith("pytorch_model-00001-of-00001.bin is a pickle, which can run")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("of", ["config.json", "index"])
+def test_a_config_that_names_a_pickle_as_its_weights_is_refused(folder, tmp_path, of: str):
+    """`transformers_weights` goes before every other file."""
+    armed(folder / "adapter_model.bin", tmp_path / "ran")
+    named = "adapter_model.bin"
+    if of == "index":
+        index = {"weight_map": {"model.norm.weight": named}}
+        named = "other.safetensors.index.json"
+        (folder / named).write_text(json.dumps(index))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"transformers_weights": named}))
+    assert refused(folder).startswith("adapter_model.bin is a pickle, which can run code")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("shard", ["../other/model.safetensors", "/tmp/model.safetensors", "C:\\x"])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_index_that_points_outside_is_refused(folder, shard: str, trusted: bool):
+    sharded(folder, shard)
+    assert refused(folder, LoadOptions("cpu", allow_pickle=trusted)) == (
+        f"model.safetensors.index.json names {shard}, which is outside the folder. Put the file into the "
+        "folder, and name it as it is called there."
+    )
+
+
+def test_a_shard_that_is_not_there_is_named(folder):
+    sharded(folder, "model-00001-of-00002.safetensors")
+    assert refused(folder).startswith("model-00001-of-00002.safetensors is not there")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"weight_map": 3}'])
+def test_a_broken_index_is_a_sentence(folder, text: str):
+    sharded(folder, "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(text)
+    assert "is not an index of weights" in refused(folder)
+
+
 def test_a_pickle_that_is_broken_is_a_sentence(folder):
     as_pickle(folder)
     (folder / "pytorch_model.bin").write_bytes(b"not a pickle")
@@ -176,7 +254,7 @@ def test_an_adapter_on_a_base_of_pickles_is_refused(folder, adapter):
             "the folder has neither config.json nor adapter_config.json, so it is not a Hugging "
             "Face model or a PEFT adapter.",
         ),
-        (["model.safetensors"], "the folder has no weights (no *.safetensors file)."),
+        (["model.safetensors"], "the folder has no weights (no model.safetensors)."),
     ],
 )
 def test_a_folder_that_lacks_a_file_says_which(folder, missing: list[str], said: str):
@@ -208,8 +286,70 @@ def test_a_weight_that_is_missing_is_not_made_up(folder):
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     assert refused(folder) == (
         "the weight files lack 2 of the weights that config.json calls for, as "
-        "model.layers.1.mlp.up_proj.weight. Is the folder complete?"
+        "model.layers.1.mlp.up_proj.weight. Is the folder complete, and do its files belong together?"
     )
+
+
+def test_a_weight_that_the_model_has_no_place_for_is_not_left_out(folder):
+    weights = load_file(folder / "model.safetensors")
+    weights["model.layers.2.mlp.up_proj.weight"] = torch.zeros(96, 32)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert refused(folder) == (
+        "the weight files hold 1 that the model has no place for, as "
+        "model.layers.2.mlp.up_proj.weight. Is the folder complete, and do its files belong together?"
+    )
+
+
+def test_an_adapter_whose_names_meet_nothing_is_refused(adapter):
+    """PEFT would warn, and leave the base as it is."""
+    file = adapter / "adapter_model.safetensors"
+    save_file({name.replace("model.model", "net"): w for name, w in load_file(file).items()}, file)
+    said = refused(adapter)
+    assert said.startswith(
+        "the weight files lack 28 of the weights that its adapter_config.json calls for, as "
+        "base_model.model.model.layers.0.mlp.down_proj.lora_A.weight, and hold 28 that the model has "
+        "no place for, as base_net.model.layers.0.mlp.down_proj.lora_A.weight."
+    )
+
+
+def test_an_adapter_that_merges_into_no_weights_is_a_sentence(tiny_folder, tmp_path):
+    from peft import PrefixTuningConfig, get_peft_model
+
+    config = PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+    get_peft_model(loaded(tiny_folder).model, config).save_pretrained(tmp_path)
+    assert "of type PREFIX_TUNING stands before each prompt" in refused(tmp_path)
+
+
+def test_an_adapter_on_an_adapter_is_the_sum_of_both(tiny_folder, adapter, tmp_path):
+    """The second was trained on the first: its base path is the first one's folder."""
+    second = Path(shutil.copytree(adapter, tmp_path / "second"))
+    config = json.loads((second / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = "../adapter"
+    (second / "adapter_config.json").write_text(json.dumps(config))
+    base, one, two = (opened(f).model.state_dict() for f in (tiny_folder, adapter, second))
+    for name, values in base.items():
+        assert torch.allclose(two[name] - values, 2 * (one[name] - values), atol=1e-6), name
+    assert not torch.equal(two["model.layers.0.mlp.up_proj.weight"], values)
+
+
+def test_an_adapter_that_is_its_own_base_is_refused(adapter):
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(
+        json.dumps(config | {"base_model_name_or_path": "../adapter"})
+    )
+    with pytest.raises(ModelError, match="names its own folder as its base"):
+        locate(str(adapter), CPU)
+
+
+@pytest.mark.parametrize("depth", [".", "custom"])
+def test_files_that_change_after_they_were_located_are_refused(folder, depth: str):
+    (folder / depth).mkdir(exist_ok=True)
+    (folder / depth / "modeling.py").write_text("a = 1")
+    place = locate(str(folder), CPU)
+    load(place, CPU)
+    (folder / depth / "modeling.py").write_text("a = 2")
+    with pytest.raises(ModelError, match="have changed since they were first read"):
+        load(place, CPU)
 
 
 def test_a_weight_of_another_size_is_a_sentence(folder):
@@ -255,8 +395,55 @@ def test_a_gguf_file_that_is_not_there_says_so():
 
 def test_a_hub_name_without_a_network_says_so():
     assert refused("nobody/no-such-model").startswith(
-        "cannot be loaded as a tokenizer (a hub id needs a network or a local copy): "
+        "is no folder here, and cannot be had from the hub (a hub id needs a network or a local copy): "
     )
+
+
+@pytest.fixture
+def hub(folder, tmp_path, monkeypatch) -> Path:
+    """A cache of hub models with one in it, at two commits; `main` is the first."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    repository = tmp_path / "hub" / "models--some--model"
+    for commit in ("a" * 40, "b" * 40):
+        shutil.copytree(folder, repository / "snapshots" / commit)
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"] += 1
+    save_file(
+        weights, repository / "snapshots" / ("b" * 40) / "model.safetensors", {"format": "pt"}
+    )
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    return repository
+
+
+def test_a_hub_model_is_known_by_its_content_and_not_by_its_name(hub, folder):
+    first = locate("some/model", CPU)
+    assert first.hub == f"some/model@{'a' * 40}"
+    assert first.key == locate(str(folder), CPU).key
+    other = locate(f"some/model@{'b' * 40}", CPU)
+    assert other.key != first.key
+    (hub / "refs" / "main").write_text("b" * 40)
+    assert locate("some/model", CPU).key == other.key
+    assert opened("some/model").model.model.norm.weight[0] == 2
+
+
+def test_an_adapter_on_a_hub_model_takes_its_revision(hub, adapter):
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    for revision, commit in ((None, "a"), ("b" * 40, "b")):
+        of = {"base_model_name_or_path": "some/model", "revision": revision}
+        (adapter / "adapter_config.json").write_text(json.dumps(config | of))
+        place = locate(str(adapter), CPU)
+        assert place.base is not None
+        assert place.base.hub == f"some/model@{commit * 40}"
+
+
+def test_an_adapter_of_the_hub_is_one(hub, adapter):
+    shutil.rmtree(hub / "snapshots" / ("a" * 40))
+    shutil.copytree(adapter, hub / "snapshots" / ("a" * 40))
+    assert locate("some/model", CPU).is_adapter
+    opened("some/model")
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])

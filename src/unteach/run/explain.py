@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from unteach.model.load import Loaded, ModelPlace, load, locate
 from unteach.report import explain as page
 from unteach.run import references, teach
 from unteach.run.folder import RunFolder, json_number, write_text
-from unteach.run.prepare import Prepared, prepare_again
+from unteach.run.prepare import Prepared, load_options, prepare_again
 from unteach.run.progress import Progress
 
 SPLITS = ("forget", "retain")
@@ -248,8 +248,9 @@ def _unlearned(run: _Run) -> ModelPlace | None:
     """The weights in the run folder; None for an audit, whose model lies elsewhere."""
     about = run.model("unlearned")
     if about is not None and run.folder.model.is_dir():
-        adapter = (run.folder.model / "adapter_config.json").is_file()
-        return ModelPlace("unlearned", str(run.folder.model), about["key"], adapter)
+        options = load_options(recipes.read(run.folder.recipe))
+        found = replace(locate(str(run.folder.model), options), name="unlearned")
+        return _same(run, "unlearned", found)
     if about is None or about["name"] == "unlearned":
         raise DataError(
             f"{run.where}: the run kept no model, so nothing can be read inside it. Run it again "
@@ -268,6 +269,13 @@ def _place(run: _Run, role: str, ready: Prepared, progress: Progress) -> ModelPl
         place, _ = make(ready, progress)
     else:
         place = locate(about["name"], ready.options)
+    return _same(run, role, place)
+
+
+def _same(run: _Run, role: str, place: ModelPlace | None) -> ModelPlace:
+    """Refuse a model that is no longer the one whose numbers the run's record holds."""
+    about = run.model(role)
+    assert about is not None
     if place is None or place.key != about["key"]:
         raise DataError(
             f"{run.where}: its {role} model ({about['name']}) is no longer the one that was audited. "

@@ -48,6 +48,11 @@ class RunFolder:
         return self.path / "adapters"
 
     @property
+    def last_adapter(self) -> Path:
+        """What the last stage trained, if that was an adapter; the rest of the model is not in it."""
+        return self.adapters / "last-stage"
+
+    @property
     def rounds(self) -> Path:
         return self.path / "rounds.json"
 

@@ -6,26 +6,30 @@ import contextlib
 import datetime
 import importlib.metadata
 import platform
-import shutil
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from peft import PeftModel
 
 import unteach
 from unteach.audit.evidence import VERSION as EVIDENCE_VERSION
 from unteach.data.examples import Splits, digest
 from unteach.errors import OutputError, RecipeError
 from unteach.model import fingerprint
-from unteach.model.load import Loaded, ModelPlace, load, locate, save
+from unteach.model.deliver import as_stored, deliver
+from unteach.model.load import Loaded, ModelPlace, load, locate
 from unteach.recipe import Recipe, Stage, stages
 from unteach.run import rounds, teach
-from unteach.run.examine import Audited, examine, value
+from unteach.run.examine import Audited, examine, measured_as, value
 from unteach.run.folder import RunFolder, forget_peak_memory, open_run, peak_memory, require_space
 from unteach.run.prepare import Prepared, prepare, require_same_tokens
 from unteach.run.progress import Progress
 from unteach.run.synthesize import ModelWriter, add_splits, write_splits
-from unteach.run.unlearn import Unlearning, edit_stage, train_stage
+from unteach.run.unlearn import Unlearning, edit_stage, train_stage, write_adapter
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "numpy")
 KNOWS = 0.95
@@ -135,7 +139,10 @@ def _conclude(
     with clock("audit"):
         found = examine(ready, splits, models, folder, progress, held)
     folder.write_record(
-        models={n: {"name": p.name, "key": p.key} for n, p in models.items()},
+        models={
+            n: {"name": p.name, "key": p.key, "measured_as": measured_as(p, ready.options)}
+            for n, p in models.items()
+        },
         notes=[*ready.warnings, *_notes(ready.recipe, found)],
         seconds=clock.total(),
         peak_memory_bytes=peak_memory(),
@@ -170,7 +177,12 @@ def _unlearn(
     finished = folder.read_record().get("unlearned")
     if finished and folder.model.is_dir():
         progress.say("The model was unlearned before; going on with its audit")
-        place = ModelPlace("unlearned", str(folder.model), finished["key"], finished["adapter"])
+        place = replace(locate(str(folder.model), ready.options), name="unlearned")
+        if place.key != finished["key"]:
+            raise OutputError(
+                f"{folder.model}: is not the model that this run left there. Put that back, or give "
+                "--overwrite to unlearn anew."
+            )
         splits = {name: list(rows) for name, rows in ready.splits.items()}
         for stage in recipe.method:
             if stage.synthesize:  # the same again; what a model wrote is read from its file
@@ -207,17 +219,25 @@ def _unlearn(
             rounds.repeat(state, stage.repeat, at, do)
         else:
             do(stage, at, i < last)
-    key = fingerprint.of_weights(state.loaded.model)
-    adapter = hasattr(state.loaded.model, "peft_config")
-    if recipe.save_model:
-        unfinished = folder.path / "model.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        save(state.loaded.model, state.loaded.tokenizer, unfinished)
-        shutil.rmtree(folder.model, ignore_errors=True)
-        unfinished.replace(folder.model)
-        folder.write_record(unlearned={"key": key, "adapter": adapter})
-    place = ModelPlace("unlearned", str(folder.model), key, adapter)
-    return place, state.splits, {"unlearned": state.loaded}
+    unlearned = _delivered(state)
+    return unlearned.place, state.splits, {"unlearned": unlearned}
+
+
+def _delivered(state: Unlearning) -> Loaded:
+    """The unlearned model as it is in `model/`, or would be if it is not saved."""
+    folder, options = state.folder, state.ready.options
+    if isinstance(state.loaded.model, PeftModel):
+        if state.ready.recipe.save_model:
+            write_adapter(state, state.loaded.model, folder.last_adapter)
+        state.hold(state.loaded.model.merge_and_unload())
+    if state.ready.recipe.save_model:
+        found = deliver(state.loaded, "unlearned", folder.model, options)
+        folder.write_record(unlearned={"key": found.place.key})
+        return found
+    as_stored(state.loaded)
+    model = state.loaded.model.to(getattr(torch, options.dtype)).eval()
+    key = fingerprint.key_of(state.original.key, fingerprint.of_weights(model))
+    return replace(state.loaded, model=model, place=ModelPlace("unlearned", str(folder.model), key))
 
 
 def _require_same_start(folder: RunFolder, ready: Prepared) -> None:

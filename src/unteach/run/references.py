@@ -23,12 +23,12 @@ def is_run(given: str) -> bool:
     return (Path(given) / RECORD).is_file()
 
 
-def locate(given: str, splits: Splits, rendering: str) -> ModelPlace | None:
+def locate(given: str, splits: Splits, rendering: str, dtype: str) -> ModelPlace | None:
     """The model that an earlier run audited, as a reference; None if `given` is no run folder.
 
     Raises:
         ModelError: its numbers were made in another way than ours would be: another version of the
-            measurements, another chat template or tokenizer, or other rows.
+            measurements, another chat template or tokenizer, another number type, or other rows.
     """
     folder = Path(given)
     if not is_run(given):
@@ -40,12 +40,14 @@ def locate(given: str, splits: Splits, rendering: str) -> ModelPlace | None:
             f"gold {given}: the run has not audited a model. Finish it, or name the model itself."
         )
     problems = []
-    if record.get("evidence") != VERSION:
+    if record.get("evidence") != VERSION or "measured_as" not in model:
         problems.append(
             f"another version of the measurements ({record.get('evidence')}, now {VERSION})"
         )
     if record.get("rendering") != rendering:
         problems.append("another chat template, system message or tokenizer")
+    if record.get("dtype") != dtype:
+        problems.append(f"another number type ({record.get('dtype')}, now {dtype})")
     theirs = {name: split.get("sha256") for name, split in record.get("splits", {}).items()}
     other = [n for n, rows in splits.items() if n in theirs and theirs[n] != digest(rows)]
     if other:
@@ -56,4 +58,4 @@ def locate(given: str, splits: Splits, rendering: str) -> ModelPlace | None:
             "cannot be compared with this run's. Audit the gold model again on the same data, or name "
             "the model itself."
         )
-    return ModelPlace("gold", str(folder), model["key"])
+    return ModelPlace("gold", str(folder), model["measured_as"])

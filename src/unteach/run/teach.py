@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from unteach.errors import RecipeError
 from unteach.method.objectives.likelihood import nll
 from unteach.method.rules.sum import weighted_sum
 from unteach.model import cache, fingerprint
+from unteach.model.deliver import as_stored, deliver
 from unteach.model.load import ModelPlace, load, locate, save
 from unteach.run import references
 from unteach.run.prepare import Prepared, require_same_tokens
@@ -23,7 +24,7 @@ from unteach.train.loop import Plan, train
 from unteach.train.optim import adamw
 from unteach.train.term import Term
 
-VERSION = 1
+VERSION = 2
 CHECKPOINT_SECONDS = 120
 """Between two states of a teaching, from which the same command goes on after a stop."""
 
@@ -38,7 +39,9 @@ def original(ready: Prepared, progress: Progress) -> tuple[ModelPlace, bool]:
 def gold(ready: Prepared, progress: Progress) -> tuple[ModelPlace | None, bool]:
     """The model that never saw the forget split, if the recipe has one or teaches one."""
     if ready.recipe.gold is not None:
-        kept = references.locate(ready.recipe.gold, ready.splits, ready.renderer.key)
+        kept = references.locate(
+            ready.recipe.gold, ready.splits, ready.renderer.key, ready.recipe.dtype
+        )
         if kept is not None:
             return kept, True
         found = locate(ready.recipe.gold, ready.options)
@@ -51,12 +54,7 @@ def gold(ready: Prepared, progress: Progress) -> tuple[ModelPlace | None, bool]:
 
 def write(place: ModelPlace, folder: Path, ready: Prepared) -> None:
     """A copy of a taught model as a plain folder, which replaces what is there once it is whole."""
-    loaded = load(place, ready.options)
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    save(loaded.model, loaded.tokenizer, unfinished)
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.replace(folder)
+    deliver(load(place, ready.options), place.name, folder, ready.options)
 
 
 def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[ModelPlace, bool]:
@@ -110,6 +108,7 @@ def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[
             checkpoint=kept,
             checkpoint_seconds=CHECKPOINT_SECONDS,
         )
+        as_stored(loaded)
         save(loaded.model, loaded.tokenizer, folder)
         about = {
             "teach": teach.model_dump(),
@@ -121,7 +120,7 @@ def _taught(ready: Prepared, progress: Progress, without_forget: bool) -> tuple[
 
     folder, was_there = cache.folder("models", key, make)
     kept.clear()
-    return ModelPlace(name, str(folder), key), was_there
+    return replace(locate(str(folder), ready.options), name=name), was_there
 
 
 def _reporter(progress: Progress, what: str) -> Callable[[dict[str, object]], None]:

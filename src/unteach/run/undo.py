@@ -9,7 +9,8 @@ import torch
 
 from unteach import recipe as recipes
 from unteach.errors import DataError
-from unteach.model import adapters
+from unteach.model import adapters, fingerprint
+from unteach.model.deliver import as_stored, loaded_again
 from unteach.model.disk import whole_disk
 from unteach.model.load import load, save
 from unteach.run import rounds, teach
@@ -70,8 +71,10 @@ def undo(
                 p = parameters[at]
                 with torch.no_grad():
                     p.add_(factors.change().to(p.device, p.dtype), alpha=scale)
+    as_stored(loaded)
     with whole_disk(out):
         save(loaded.model, loaded.tokenizer, out)
+    loaded_again("unlearned", out, fingerprint.of_weights(loaded.model), ready.options)
 
 
 def _changes(

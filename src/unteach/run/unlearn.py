@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,8 @@ from unteach.data.examples import Example
 from unteach.data.render import Encoding, encode_all
 from unteach.errors import DataError, DivergedError, ModelError, RecipeError
 from unteach.model import adapters
-from unteach.model.load import Loaded, ModelPlace, load, save
+from unteach.model.deliver import write
+from unteach.model.load import Loaded, ModelPlace, load, locate
 from unteach.model.probe import Probe, Selected, no_adapter
 from unteach.model.reference import (
     AdapterOff,
@@ -40,7 +40,7 @@ from unteach.train.term import Term, from_recipe, others_read, told_apart
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 ORIGINAL = "original"
 
@@ -82,7 +82,7 @@ class Unlearning:
             return self.original
         for state in (self, replace(self, round=0)):  # of this round, or from before the rounds
             if state.kept_model(name).is_dir():
-                return ModelPlace(name, str(state.kept_model(name)), name)
+                return locate(str(state.kept_model(name)), self.ready.options)
         raise RecipeError(
             f"no stage before this one trains a model into '{name}'. Add a stage "
             f"train: {{into: {name}, ...}} before it."
@@ -151,22 +151,22 @@ def train_stage(state: Unlearning, stage: recipes.Train, at: str, more_follow: b
         for _, name in recipes.models_read(s)
     }
     if not isinstance(model, PeftModel):
-        _save(model, beside.loaded.tokenizer, folder)
+        write(model, beside.loaded.tokenizer, folder)
     else:
         if stage.into in is_read:  # a later stage reads the model below it too, as it is now
-            _save(deepcopy(model).merge_and_unload(), beside.loaded.tokenizer, folder)
-        _save(model, beside.loaded.tokenizer, adapter)
+            write(deepcopy(model).merge_and_unload(), beside.loaded.tokenizer, folder)
+        write_adapter(state, model, adapter)
     _checkpoint(state, at).clear()
     return done
 
 
-def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a model's folder whole."""
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    save(model, tokenizer, unfinished)
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.replace(folder)
+def write_adapter(state: Unlearning, model: PeftModel, folder: Path) -> None:
+    """An adapter alone. It names its base only where that is the hub model this run began with."""
+    repository, _, commit = state.original.hub.partition("@")
+    config = model.peft_config[model.active_adapter]
+    config.base_model_name_or_path = repository  # None would be the path it was loaded from
+    config.revision = commit or None
+    write(model, state.loaded.tokenizer, folder)
 
 
 def _train(state: Unlearning, stage: recipes.Train, at: str, more_follow: bool) -> int:
@@ -228,7 +228,7 @@ def _train(state: Unlearning, stage: recipes.Train, at: str, more_follow: bool) 
         )
     except DivergedError as error:
         raise DivergedError(f"{at}: {error}") from None
-    # an adapter is kept as one only where the model below it is the original
+    # where the selection changes the model below it too, an adapter alone says nothing
     if isinstance(model, PeftModel) and (more_follow or not entry.facts["adapter"]):
         model = model.merge_and_unload()
     state.hold(model)
