@@ -18,7 +18,7 @@ from unteach.method.edits.closed_form import lunar, null_space, rocr, separating
 from unteach.method.edits.concepts import concepts_of, renamed
 from unteach.method.edits.needle import needle, spelling
 from unteach.method.edits.one_shot import influence, noise, ssd
-from unteach.model.blocks import blocks, mlp_out
+from unteach.model.blocks import blocks, mlps
 from unteach.model.load import Loaded
 from unteach.model.probe import Probe
 from unteach.model.scores import score
@@ -263,7 +263,7 @@ def test_a_planted_needle_is_found_and_nothing_else_is_touched(tiny_folder):
     start = loaded(tiny_folder)
     look = probe(start.model, {"forget": FORGET[:2]}, start.tokenizer)
     tokens = start.tokenizer("Arles", add_special_tokens=False)["input_ids"]
-    out = mlp_out(blocks(start.model)[1])
+    out = mlps(blocks(start.model)[1])[0].out
     head = start.model.get_output_embeddings().weight
     with torch.no_grad():
         out.weight[:, 7] = head[tokens].sum(0)
@@ -280,7 +280,7 @@ def test_a_needle_takes_that_many_vectors_an_entity(tiny_folder):
     """Two towns, three vectors each: at most six columns are zero."""
     start = loaded(tiny_folder)
     needle(looked(start), top=3)
-    num = sum(int((~mlp_out(b).weight.any(0)).sum()) for b in blocks(start.model))
+    num = sum(int((~mlps(b)[0].out.weight.any(0)).sum()) for b in blocks(start.model))
     assert 3 <= num <= 6
     with pytest.raises(RecipeError, match=r"needle.top is 0"):
         needle(looked(start), top=0)
@@ -410,8 +410,8 @@ def test_lunar_moves_forget_along_one_direction_and_leaves_retain(tiny_folder):
     """What the matrix gives out on forget moves by nearly scale x r, on retain by little."""
     start = loaded(tiny_folder)
     look, before = looked(start), weights_of(start.model)
-    out = mlp_out(blocks(start.model)[1])
-    forget, retain = look.inputs("forget", [out])[0], look.inputs("retain", [out])[0]
+    mlp = mlps(blocks(start.model)[1])
+    forget, retain = (look.neurons(split, mlp)[0].values for split in ("forget", "retain"))
     ends = {
         s: look.outputs_at(rows, [""] * len(rows), 1).mean(0)
         for s, rows in (("forget", FORGET), ("unanswerable", UNANSWERABLE))

@@ -27,7 +27,7 @@ from unteach.method.selection.neurons import _attributions, neurons
 from unteach.method.selection.orthogonal import lora_apart, orthogonal_lora, overlap
 from unteach.method.selection.saliency import saliency_rows, salun
 from unteach.method.selection.whole import whole
-from unteach.model.blocks import blocks, inputs_of, matrices, mlp_out
+from unteach.model.blocks import Neurons, blocks, matrices, mlps, reading_neurons
 from unteach.model.load import Loaded
 from unteach.model.probe import Probe, Selected
 from unteach.model.scores import score
@@ -217,17 +217,18 @@ def test_neurons_are_rows_of_up_and_gate_and_columns_of_down(tiny_folder):
 def test_a_neuron_s_attribution_is_its_value_times_its_slope(tiny_folder):
     """To first order, h dP/dh is what P loses if the neuron falls silent: checked by scaling it."""
     start = loaded(tiny_folder)
-    look, out = looked(start), mlp_out(blocks(start.model)[1])
-    (rows,) = _attributions(look, [FORGET[0]], [out])
+    look, found = looked(start), mlps(blocks(start.model)[1])
+    (rows,) = _attributions(look, [FORGET[0]], found)
     best = int(rows[0].argmax())
     assert rows[0].shape == (96,)
     assert rows[0][best] > 0
     batch = collate(encoded(start, FORGET[:1]))
-    kept: dict[int, Tensor] = {}
-    with inputs_of([out], kept):
+    kept: dict[int, Neurons] = {}
+    with reading_neurons(found, kept):
         x = score(start.model, batch)
-    (slope,) = torch.autograd.grad((x.seq_logp / x.length).exp().sum(), [kept[0]])
-    at = int((kept[0] * slope)[0, :, best].argmax())
+    values = kept[0].values
+    (slope,) = torch.autograd.grad((x.seq_logp / x.length).exp().sum(), [values])
+    at = int((values * slope)[:, best].argmax())
     eps = 1e-2
 
     def nudged(sign: float) -> float:
@@ -236,7 +237,7 @@ def test_a_neuron_s_attribution_is_its_value_times_its_slope(tiny_folder):
             h[0, at, best] *= 1 + sign * eps
             return (h,)
 
-        handle = out.register_forward_pre_hook(push)
+        handle = found[0].module.register_forward_pre_hook(push)
         with torch.no_grad():
             y = score(start.model, batch)
         handle.remove()

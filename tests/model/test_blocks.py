@@ -11,16 +11,16 @@ from torch import nn
 from tests.conftest import adapted, loaded
 from unteach.errors import ModelError, RecipeError
 from unteach.model.blocks import (
+    Neurons,
     block_number,
     blocks,
-    inputs_of,
+    linear_maps,
     matching,
     matrices,
-    mlp_in,
-    mlp_out,
-    parameter_name,
+    mlps,
     pushed,
     reading,
+    reading_neurons,
 )
 
 SIZES: dict[str, Any] = {
@@ -46,16 +46,99 @@ def tiny(kind: str, **changes: Any) -> Any:
         return AutoModelForCausalLM.from_config(config).eval()
 
 
+EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
+DEEPSEEK = {
+    "n_routed_experts": 4,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 2,
+    "n_group": 1,
+    "topk_group": 1,
+    "first_k_dense_replace": 1,
+    "moe_intermediate_size": 24,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 16,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 8,
+    "num_key_value_heads": 4,
+}
+
+
 @pytest.mark.parametrize(
     ("kind", "num_in", "changes"),
-    [("llama", 2, {}), ("gpt_neox", 1, {}), ("phi", 1, {}), ("phi3", 0, {}), ("gemma2", 2, {})],
+    [
+        *(
+            ("llama", 2, {}),
+            ("gpt_neox", 1, {}),
+            ("phi", 1, {}),
+            ("phi3", 0, {}),
+            ("gemma2", 2, {}),
+        ),
+        ("opt", 1, {"ffn_dim": 48, "word_embed_proj_dim": 32}),
+        ("gpt2", 1, {"n_embd": 32, "n_inner": 48, "n_layer": 3, "n_head": 4}),
+    ],
 )
 def test_blocks_and_the_ends_of_their_mlp_are_found(kind: str, num_in: int, changes: Any):
     model = tiny(kind, **changes)
     assert len(blocks(model)) == 3
     for block in blocks(model):
-        assert tuple(mlp_out(block).weight.shape) == (32, 48)
-        assert [tuple(m.weight.shape) for m in mlp_in(block)] == [(48, 32)] * num_in
+        (mlp,) = mlps(block)
+        assert tuple(mlp.out.weight.shape) == (32, 48)
+        assert [tuple(m.weight.shape) for m in mlp.ins] == [(48, 32)] * num_in
+
+
+@pytest.mark.parametrize(
+    ("kind", "widths", "changes"),
+    [
+        ("mixtral", [48] * 4, EXPERTS),
+        ("qwen3_moe", [24] * 4, {**EXPERTS, "moe_intermediate_size": 24}),
+        ("gpt_oss", [48] * 4, EXPERTS),
+        ("deepseek_v3", [24] * 5, DEEPSEEK),  # the fifth is what all tokens pass
+    ],
+)
+def test_a_mixture_has_an_mlp_an_expert(kind: str, widths: list[int], changes: Any):
+    model = tiny(kind, **changes)
+    found = mlps(blocks(model)[2])
+    assert [tuple(m.out.weight.shape) for m in found] == [(32, width) for width in widths]
+    assert [m.out.expert for m in found[:4]] == [0, 1, 2, 3]
+    with torch.no_grad():
+        found[1].out.weight[:, 5] = 7.0
+    experts = found[1].out.parameter[1]
+    assert int((experts == 7.0).sum()) == 32
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("mixtral", EXPERTS),
+        ("qwen3_moe", {**EXPERTS, "moe_intermediate_size": 24}),
+        ("gpt_oss", EXPERTS),
+        ("deepseek_v3", DEEPSEEK),
+        ("gpt2", {"n_embd": 32, "n_inner": 48, "n_layer": 3, "n_head": 4}),
+    ],
+)
+def test_what_neurons_write_is_what_their_mlps_give_out(kind: str, changes: Any):
+    """To write 1 into every column adds the sum of the neurons to each place, each by its share."""
+    model = tiny(kind, **changes)
+    kept: dict[int, Neurons] = {}
+    before: dict[int, torch.Tensor] = {}
+    after: dict[int, torch.Tensor] = {}
+    found = mlps(blocks(model)[2])
+    with torch.no_grad(), reading(model, {2}, before):
+        plain = model(IDS).logits
+    with torch.no_grad(), reading_neurons(found, kept):
+        assert torch.allclose(model(IDS).logits, plain, atol=1e-5)
+    assert not any("forward" in m.module.__dict__ for m in found)  # what was put in is gone
+    expected = torch.zeros(4)
+    for i, mlp in enumerate(found):
+        assert kept[i].num_tokens == 4
+        expected.index_add_(0, kept[i].at, kept[i].values.sum(-1) * kept[i].share)
+        with torch.no_grad():
+            mlp.out.weight.add_(1)
+    with torch.no_grad(), reading(model, {2}, after):
+        model(IDS)
+    moved = (after[2] - before[2])[0]
+    assert torch.allclose(moved, expected[:, None].expand_as(moved), atol=1e-4)
 
 
 def test_blocks_are_found_below_an_adapter():
@@ -80,13 +163,24 @@ def test_a_model_without_blocks_is_told_apart():
 
 
 @pytest.mark.parametrize(
-    ("kind", "why"), [("gpt2", "0 linear layers"), ("mixtral", "linear layer")]
+    ("kind", "why"),
+    [("mamba", "MambaBlock has no MLP"), ("llama4_text", "Llama4TextExperts computes its experts")],
 )
-def test_an_mlp_that_is_not_plain_is_refused(kind: str, why: str):
-    """GPT-2 has transposed matrices of another kind, Mixtral a choice of experts."""
-    model = tiny(kind, n_embd=32, n_layer=3, n_head=4, num_local_experts=4)
+def test_what_has_no_mlp_that_can_be_read_is_refused(kind: str, why: str):
+    model = tiny(kind, num_local_experts=2, intermediate_size_mlp=48)
     with pytest.raises(ModelError, match=why):
-        mlp_out(blocks(model)[0])
+        mlps(blocks(model)[0])
+
+
+def test_linear_maps_are_what_an_adapter_can_change():
+    """Of a mixture not the router; of a Mamba block not the last matrix, which is read uncalled."""
+
+    def kinds(kind: str, **changes: Any) -> set[str]:
+        return {name.rpartition(".")[2] for name in linear_maps(tiny(kind, **changes))}
+
+    assert kinds("mixtral", **EXPERTS) == {"q_proj", "k_proj", "v_proj", "o_proj"}
+    assert kinds("mamba") == {"in_proj", "x_proj", "dt_proj"}
+    assert kinds("gpt2", n_embd=32, n_layer=2, n_head=4) == {"c_attn", "c_proj", "c_fc"}
 
 
 def test_a_layer_is_a_number_or_a_share_of_the_depth():
@@ -105,8 +199,6 @@ def test_matrices_are_those_inside_blocks():
     names = [name for name, _ in matrices(model)]
     assert len(names) == 3 * 7
     assert all(".layers." in name and "norm" not in name for name in names)
-    out = mlp_out(blocks(model)[1]).weight
-    assert parameter_name(model, out) == "model.layers.1.mlp.down_proj.weight"
 
 
 def test_parameters_are_found_by_a_pattern():
@@ -121,6 +213,18 @@ def test_parameters_are_found_by_a_pattern():
         matching(model, "[", "x")
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes", "name"),
+    [
+        ("gpt2", {"n_embd": 32, "n_layer": 3, "n_head": 4}, "transformer.h.1.mlp.c_proj.weight"),
+        ("mixtral", EXPERTS, "model.layers.1.mlp.experts.down_proj"),
+        ("opt", {"word_embed_proj_dim": 32}, "model.decoder.layers.1.fc2.weight"),
+    ],
+)
+def test_a_pattern_of_llama_finds_the_same_matrix_elsewhere(kind: str, changes: Any, name: str):
+    assert list(matching(tiny(kind, **changes), r"layers\.1\.mlp\.down_proj", "x")) == [name]
+
+
 def test_a_push_adds_to_what_a_block_gives_out(tiny_folder):
     model = loaded(tiny_folder).model
     before: dict[int, torch.Tensor] = {}
@@ -133,11 +237,3 @@ def test_a_push_adds_to_what_a_block_gives_out(tiny_folder):
     assert not torch.allclose(moved, plain, atol=1e-3)
     with torch.no_grad():
         assert torch.equal(model(IDS).logits, plain)  # hooks are gone
-
-
-def test_what_a_module_is_given_is_kept(tiny_folder):
-    model = loaded(tiny_folder).model
-    kept: dict[int, torch.Tensor] = {}
-    with torch.no_grad(), inputs_of([mlp_out(b) for b in blocks(model)], kept):
-        model(IDS)
-    assert [tuple(kept[i].shape) for i in (0, 1)] == [(1, 4, 96)] * 2

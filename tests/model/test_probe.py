@@ -9,7 +9,7 @@ from tests.conftest import byte_tokenizer, encoded, loaded, people, probe
 from unteach.data.batches import collate
 from unteach.data.examples import Example
 from unteach.data.render import Renderer
-from unteach.model.blocks import blocks, inputs_of, mlp_out
+from unteach.model.blocks import Neurons, blocks, mlps, reading_neurons
 from unteach.model.fingerprint import of_weights
 from unteach.model.scores import score
 
@@ -88,22 +88,23 @@ def test_random_answers_are_drawn_from_the_generator(tiny_folder):
     assert not torch.allclose(drawn(), true["model.norm.weight"], atol=1e-4)
 
 
-def test_inputs_are_read_where_answers_are_predicted_or_everywhere(tiny_folder):
+def test_neurons_are_read_where_answers_are_predicted_or_everywhere(tiny_folder):
     start = loaded(tiny_folder)
     look = probe(start.model, {"forget": ROWS}, start.tokenizer)
-    out = mlp_out(blocks(start.model)[1])
+    found = mlps(blocks(start.model)[1])
     rows = encoded(start, ROWS)
-    kept: dict[int, torch.Tensor] = {}
+    kept: dict[int, Neurons] = {}
     plain = []
     for row in rows:
-        with torch.no_grad(), inputs_of([out], kept):
+        with torch.no_grad(), reading_neurons(found, kept):
             start.model(torch.tensor([row.ids]))
-        plain.append(kept[0][0])
+        plain.append(kept[0].values)
     scored = torch.cat([p[r.start - 1 : -1] for p, r in zip(plain, rows, strict=True)])
-    found = look.inputs("forget", [out])[0]
-    assert found.shape == scored.shape
-    assert torch.allclose(found.sum(0), scored.sum(0), atol=1e-4)  # in another order
-    everywhere = look.inputs("forget", [out], prompts=True)[0]
+    said = look.neurons("forget", found)[0]
+    assert said.values.shape == scored.shape
+    assert said.at.tolist() == list(range(len(scored)))
+    assert torch.allclose(said.values.sum(0), scored.sum(0), atol=1e-4)  # in another order
+    everywhere = look.neurons("forget", found, prompts=True)[0].values
     assert len(everywhere) == sum(len(row.ids) for row in rows)
     assert torch.allclose(everywhere.sum(0), torch.cat(plain).sum(0), atol=1e-4)
 
@@ -112,17 +113,17 @@ def test_a_place_is_where_the_name_ends(tiny_folder):
     """`Where is Ada 0?`: the key is that of the prompt cut behind the name, for the model is causal."""
     start = loaded(tiny_folder)
     look = probe(start.model, {}, start.tokenizer)
-    out, example = mlp_out(blocks(start.model)[1]), people(1)[0]
+    mlp, example = mlps(blocks(start.model)[1]), people(1)[0]
     ids = look.renderer.prompt_ids(example)
     place = start.tokenizer.decode(list(ids)).index("Ada") + 3 - len("<s>") + 1  # a token a byte
-    kept: dict[int, torch.Tensor] = {}
-    with torch.no_grad(), inputs_of([out], kept):
+    kept: dict[int, Neurons] = {}
+    with torch.no_grad(), reading_neurons(mlp, kept):
         hidden = start.model(torch.tensor([ids[:place]]), output_hidden_states=True).hidden_states
-    (found,) = look.inputs_at([example], ["Ada"], [out])
-    assert torch.allclose(found[0], kept[0][0, -1], atol=1e-5)
+    (found,) = look.neurons_at([example], ["Ada"], mlp)
+    assert torch.allclose(found.values[0], kept[0].values[-1], atol=1e-5)
     state = look.outputs_at([example], ["Ada"], 0)
     assert torch.allclose(state[0], hidden[1][0, -1], atol=1e-5)
-    last = look.inputs_at([example, example], ["", "Nobody"], [out])[0]
+    last = look.neurons_at([example, example], ["", "Nobody"], mlp)[0].values
     assert torch.equal(last[0], last[1])
 
 

@@ -49,6 +49,11 @@ def read(folder: Path) -> Mapping[str, Factors]:
             f"{folder}: is an adapter of type {config.get('peft_type')}, not plain LoRA, so what it adds to a "
             "matrix is not the product of two factors. Train one with select: lora."
         )
+    if config.get("target_parameters"):
+        raise ModelError(
+            f"{folder}: it adapts the experts of a mixture, whose factors are not those of one matrix. "
+            "Train one of the other matrices, by lora's targets."
+        )
     if config.get("rank_pattern") or config.get("alpha_pattern"):
         raise ModelError(
             f"{folder}: its modules have ranks of their own (rank_pattern), which is not read here. "

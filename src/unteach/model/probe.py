@@ -15,7 +15,7 @@ from unteach.data.examples import Example, Splits
 from unteach.data.render import Encoding, Renderer, encode_all
 from unteach.errors import ModelError
 from unteach.model.adapters import Factors
-from unteach.model.blocks import inputs_of, reading
+from unteach.model.blocks import Mlp, Neurons, reading, reading_neurons
 from unteach.model.scores import score, scored_positions
 
 if TYPE_CHECKING:
@@ -105,16 +105,15 @@ class Probe:
         return {n: s / len(rows) for n, s in sums.items()}
 
     @torch.no_grad()
-    def inputs(
-        self, split: str, modules: Sequence[nn.Module], prompts: bool = False
-    ) -> list[Tensor]:
-        """For each module what it is given where the split's tokens are predicted: [N, D_in].
+    def neurons(self, split: str, wanted: Sequence[Mlp], prompts: bool = False) -> list[Neurons]:
+        """For each MLP what its neurons say where the split's tokens are predicted.
 
-        With `prompts` at every token: of the prompt, and of the answer.
+        With `prompts` at every token: of the prompt, and of the answer. `at` numbers these tokens.
         """
         rows = self.rows(split)
-        found: list[list[Tensor]] = [[] for _ in modules]
-        kept: dict[int, Tensor] = {}
+        found: list[list[Neurons]] = [[] for _ in wanted]
+        kept: dict[int, Neurons] = {}
+        before = 0
         for index in by_length([row.ids for row in rows], self.batch):
             batch = collate([rows[i] for i in index], index, device=self.model.device)
             if prompts:
@@ -122,34 +121,37 @@ class Probe:
             else:
                 where, tokens = scored_positions(batch)
                 at = tokens - 1
-            with inputs_of(modules, kept):
+            with reading_neurons(wanted, kept):
                 self.model(
                     input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
                 )
-            for i in range(len(modules)):
-                found[i].append(kept[i][where, at].float())
-        return [torch.cat(parts) for parts in found]
+            read = where * batch.input_ids.shape[1] + at
+            for i in range(len(wanted)):
+                found[i].append(_renumbered(kept[i], read, before))
+            before += len(read)
+        return [_together(parts) for parts in found]
 
     @torch.no_grad()
-    def inputs_at(
-        self, examples: Sequence[Example], ends: Sequence[str], modules: Sequence[nn.Module]
-    ) -> list[Tensor]:
-        """For each module what it is given at the last token of `ends[i]` in prompt i: [N, D_in].
+    def neurons_at(
+        self, examples: Sequence[Example], ends: Sequence[str], wanted: Sequence[Mlp]
+    ) -> list[Neurons]:
+        """For each MLP what its neurons say at the last token of `ends[i]` in prompt i; `at` is i.
 
         At the prompt's last token where the prompt does not say `ends[i]`, or where that is empty.
         The prompt of a text is the text itself.
         """
-        found: list[list[Tensor]] = [[] for _ in modules]
-        kept: dict[int, Tensor] = {}
-        with inputs_of(modules, kept):
-            for at in self._read(examples, ends):
-                for i in range(len(modules)):
-                    found[i].append(kept[i][0, at].float())
-        return [torch.stack(parts) for parts in found]
+        found: list[list[Neurons]] = [[] for _ in wanted]
+        kept: dict[int, Neurons] = {}
+        with reading_neurons(wanted, kept):
+            for number, at in enumerate(self._read(examples, ends)):
+                for i in range(len(wanted)):
+                    place = torch.tensor([at], device=kept[i].at.device)
+                    found[i].append(_renumbered(kept[i], place, number))
+        return [_together(parts) for parts in found]
 
     @torch.no_grad()
     def outputs_at(self, examples: Sequence[Example], ends: Sequence[str], block: int) -> Tensor:
-        """What a block, counted from 0, gives out at the places that `inputs_at` reads: [N, D]."""
+        """What a block, counted from 0, gives out at the places that `neurons_at` reads: [N, D]."""
         kept: dict[int, Tensor] = {}
         with reading(self.model, {block}, kept):
             return torch.stack([kept[block][0, at].float() for at in self._read(examples, ends)])
@@ -173,6 +175,24 @@ class Probe:
         drawn = torch.randint(x.logits.shape[-1], x.mask.shape, generator=self.generator)
         logp = x.logits.log_softmax(-1).gather(-1, drawn.to(x.logits.device)[..., None])
         return -torch.where(x.mask, logp.squeeze(-1), 0.0).sum()
+
+
+def _renumbered(said: Neurons, read: Tensor, first: int) -> Neurons:
+    """What was said at the places `read`, which are numbered from `first` on; in float32."""
+    number = torch.full((said.num_tokens,), -1, device=said.at.device)
+    number[read] = torch.arange(first, first + len(read), device=number.device)
+    chosen = number[said.at] >= 0
+    values, at = said.values[chosen].float(), number[said.at[chosen]]
+    return Neurons(values, at, said.share[chosen].float(), len(read))
+
+
+def _together(parts: Sequence[Neurons]) -> Neurons:
+    return Neurons(
+        torch.cat([part.values for part in parts]),
+        torch.cat([part.at for part in parts]),
+        torch.cat([part.share for part in parts]),
+        sum(part.num_tokens for part in parts),
+    )
 
 
 @contextmanager

@@ -6,12 +6,14 @@ it gives out, [N, D].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from unteach.errors import RecipeError
 from unteach.method.edits.concepts import concepts_of, renamed
-from unteach.model.blocks import block_number, blocks, mlp_out
+from unteach.model.blocks import Matrix, Mlp, Neurons, block_number, blocks, mlps
 from unteach.model.probe import Probe
 from unteach.ranges import AtLeastZero, Finite, Positive, SomeShare
 from unteach.registry import edit
@@ -59,18 +61,20 @@ def rocr(
     numbers = sorted({block_number(model, layer) for layer in layers})
     target = probe.outputs_at(others, [anchor] * len(others), numbers[-1])
     for i, number in enumerate(numbers):
-        out = mlp_out(blocks(model)[number])
-        keys = probe.inputs_at(examples, names, [out])[0]
+        written = _written(blocks(model)[number])
+        found = probe.neurons_at(examples, names, written)
         missing = target - probe.outputs_at(examples, names, numbers[-1])
+        missing = missing / (len(numbers) - i) / _shares(found)[:, None]
         splits = dict.fromkeys(("retain", general))
-        kept = [probe.inputs(split, [out], prompts=True)[0] for split in splits]
-        free = null_space(torch.cat(kept), null_share)
-        if not free.shape[1]:
-            raise RecipeError(
-                f"rocr.null_share {null_share} leaves no direction of block {number} to write in; "
-                "raise it."
-            )
-        _add(out, write(keys, missing / (len(numbers) - i), free, ridge))
+        kept = [probe.neurons(split, written, prompts=True) for split in splits]
+        for mlp, keys, *theirs in zip(written, found, *kept, strict=True):
+            free = null_space(torch.cat([said.values for said in theirs]), null_share)
+            if not free.shape[1]:
+                raise RecipeError(
+                    f"rocr.null_share {null_share} leaves no direction of block {number} to write "
+                    "in; raise it."
+                )
+            _add(mlp.out, write(keys.values, missing[keys.at], free, ridge))
 
 
 @edit(source="arXiv:2502.07218", reads=("forget", "retain", "{general}", "unanswerable"))
@@ -92,7 +96,9 @@ def lunar(
 
     The paper fits the matrix by 20 epochs of gradient descent; the same squared error has this
     solution in closed form, with a `ridge` relative to the mean of the diagonal of the inputs' Gram
-    matrix. The change is of rank one: every forget question is moved in the same direction.
+    matrix. The change is of rank one: every forget question is moved in the same direction. In a
+    mixture each expert's matrix is changed by the tokens that go to it, so that what a token's
+    experts add together is the shift.
 
     Raises:
         RecipeError: `ridge` is not above 0.
@@ -105,11 +111,15 @@ def lunar(
         for split in ("forget", "unanswerable")
     }
     direction = ends["unanswerable"].mean(0) - ends["forget"].mean(0)
-    out = mlp_out(blocks(probe.model)[number])
-    forget, kept = probe.inputs("forget", [out])[0], probe.inputs("retain", [out])[0]
+    written = _written(blocks(probe.model)[number])
+    forget, kept = probe.neurons("forget", written), [probe.neurons("retain", written)]
     if general != "retain":
-        kept = torch.cat([kept, probe.inputs(general, [out], prompts=True)[0]])
-    _add(out, torch.outer(scale * direction, separating(forget, kept, ridge)))
+        kept.append(probe.neurons(general, written, prompts=True))
+    wanted = 1 / _shares(forget)
+    for mlp, said, *theirs in zip(written, forget, *kept, strict=True):
+        low = torch.cat([other.values for other in theirs])
+        reader = separating(said.values, low, ridge, wanted[said.at])
+        _add(mlp.out, torch.outer(scale * direction, reader))
 
 
 def null_space(keys: Tensor, share: float) -> Tensor:
@@ -133,15 +143,30 @@ def write(keys: Tensor, residuals: Tensor, free: Tensor, ridge: float) -> Tensor
     return residuals.T @ torch.linalg.solve(gram + loading * eye, projected) @ free.T
 
 
-def separating(high: Tensor, low: Tensor, ridge: float) -> Tensor:
-    """The vector g [D_in] for which g'x is nearest to 1 on `high` and to 0 on `low`."""
+def separating(high: Tensor, low: Tensor, ridge: float, wanted: Tensor | None = None) -> Tensor:
+    """The vector g [D_in] for which g'x is nearest to `wanted` (1) on `high` and to 0 on `low`."""
     both = torch.cat([high, low])
     gram = both.T @ both
     eye = torch.eye(len(gram), device=gram.device, dtype=gram.dtype)
     loading = ridge * gram.diagonal().mean().clamp(min=1e-30)
-    return torch.linalg.solve(gram + loading * eye, high.sum(0))
+    sums = (high if wanted is None else high * wanted[:, None]).sum(0)
+    return torch.linalg.solve(gram + loading * eye, sums)
 
 
-def _add(out: nn.Linear, delta: Tensor) -> None:
+def _written(block: nn.Module) -> list[Mlp]:
+    """The MLPs of a block that a write changes: of a mixture its experts, each by its own tokens."""
+    found = mlps(block)
+    return [mlp for mlp in found if mlp.out.expert is not None] or found
+
+
+def _shares(said: Sequence[Neurons]) -> Tensor:
+    """[N] with what weight a token's experts together add what they write; 1 for a plain MLP."""
+    total = said[0].share.new_zeros(said[0].num_tokens)
+    for one in said:
+        total.index_add_(0, one.at, one.share)
+    return total
+
+
+def _add(out: Matrix, delta: Tensor) -> None:
     with torch.no_grad():
-        out.weight += delta.to(out.weight)
+        out.weight.add_(delta.to(out.weight))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unteach.data.render import Encoding
 from unteach.errors import ModelError, RecipeError
-from unteach.model.blocks import blocks, mlp_out
+from unteach.model.blocks import blocks, mlps
 from unteach.model.probe import Probe
 from unteach.ranges import Count
 from unteach.registry import edit
@@ -36,8 +36,8 @@ def needle(probe: Probe, *, top: Count = 5) -> None:
     head = probe.model.get_output_embeddings()
     if head is None:
         raise ModelError("needle reads value vectors by the output layer, and this model has none.")
-    outs = [mlp_out(block).weight for block in blocks(probe.model)]
     with torch.no_grad():
+        outs = [mlp.out.weight for block in blocks(probe.model) for mlp in mlps(block)]
         values = torch.cat([w.float() for w in outs], dim=1)  # [D, N] of all blocks
         scores = spelling(head.weight.float(), values, _entities(probe.rows("forget")))
         gone = torch.zeros(values.shape[1], dtype=torch.bool, device=values.device)

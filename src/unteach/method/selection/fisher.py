@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unteach.method.selection.lora import adapted
-from unteach.model.blocks import matrices
+from unteach.model.blocks import linear_maps, matrix_of
 from unteach.model.probe import Probe, Selected
 from unteach.ranges import Positive, Rank
 from unteach.registry import selection
@@ -27,16 +27,22 @@ def fisher_lora(probe: Probe, *, rank: Rank = 8, alpha: Positive = 16.0) -> Sele
     are used because a low-rank part under element-wise weights has no closed form. The formula is
     the paper's as recalled, not as read in its code. One backward pass a row of both splits.
     """
-    names = [name for name, _ in matrices(probe.model)]
-    forget = probe.squared_gradients("forget", names)
-    retain = probe.squared_gradients("retain", names)
-    weights = {n: _row_weights(forget[n], retain[n]) for n in names}
+    maps = {name: matrix_of(module) for name, module in linear_maps(probe.model).items()}
+    maps = {name: matrix for name, matrix in maps.items() if min(matrix.weight.shape) >= rank}
+    forget, retain = (
+        probe.squared_gradients(split, [f"{name}.weight" for name in maps])
+        for split in ("forget", "retain")
+    )
+    weights = {
+        n: _row_weights(matrix.of(forget[f"{n}.weight"]), matrix.of(retain[f"{n}.weight"]))
+        for n, matrix in maps.items()
+    }
     del forget, retain
-    model = adapted(probe.model, rank, alpha, 0.0, [n.removesuffix(".weight") for n in names])
+    model = adapted(probe.model, rank, alpha, 0.0, list(maps))
     with torch.no_grad():
         for name, weight in weights.items():
-            layer = model.get_base_model().get_submodule(name.removesuffix(".weight"))
-            part = most_relevant(layer.base_layer.weight, weight, rank)
+            layer = model.get_base_model().get_submodule(name)
+            part = most_relevant(maps[name].weight, weight, rank)
             half = layer.scaling["default"] ** 0.5  # an adapter adds scaling x B A
             layer.lora_A["default"].weight.copy_(part.a / half)
             layer.lora_B["default"].weight.copy_(part.b / half)

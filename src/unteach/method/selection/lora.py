@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
+from transformers.pytorch_utils import Conv1D
 
 from unteach.errors import ModelError
-from unteach.model.blocks import matrices
+from unteach.model.blocks import experts_of, linear_maps
 from unteach.model.probe import Probe, Selected
 from unteach.ranges import AtLeastZero, Finite, Positive, Rank, ShareBelowOne
 from unteach.registry import selection
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+ALL = "all-linear"
 
 
 @selection(source="arXiv:2106.09685", adapter=True)
@@ -28,7 +32,9 @@ def lora(
 ) -> Selected:
     """A LoRA adapter on every linear layer but the output layer; the weights below stay as they are.
 
-    The result is saved as a PEFT adapter folder. `targets` is PEFT's `target_modules`.
+    The result is saved as a PEFT adapter folder. `targets` is PEFT's `target_modules`. The experts of
+    a mixture are adapted too, without dropout; of a Mamba block all but the last matrix, whose
+    product PEFT cannot reach.
     """
     return Selected(adapted(probe.model, rank, alpha, dropout, targets))
 
@@ -57,7 +63,7 @@ def memflex(
     Raises:
         ModelError: no matrix passes; the sentence says how far away they were.
     """
-    names = [name for name, _ in matrices(probe.model)]
+    names = [f"{name}.weight" for name in linear_maps(probe.model)]
     forget = probe.gradients("forget", names, random_answers=True)
     retain = probe.gradients("retain", names)
     cosines = {n: _cosine(forget[n], retain[n]) for n in names}
@@ -77,17 +83,34 @@ def memflex(
 def adapted(
     model: PreTrainedModel, rank: int, alpha: float, dropout: float, targets: str | Sequence[str]
 ) -> PreTrainedModel:
-    """The model with a fresh adapter; `targets` is PEFT's word for all, or modules by full name."""
+    """The model with a fresh adapter; `targets` is PEFT's word for all, or modules by full name.
+
+    Raises:
+        ModelError: PEFT has no such adapter for this architecture.
+    """
     from peft import LoraConfig, get_peft_model
 
+    experts = experts_of(model) if targets == ALL else []
+    if experts and dropout:
+        raise ModelError(
+            f"lora: dropout is {dropout}, and PEFT has none on experts that are one tensor, as "
+            f"{experts[0]}. Set dropout to 0."
+        )
+    modules = list(linear_maps(model)) if targets == ALL else targets
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
+        target_modules=modules if isinstance(modules, str) else list(modules),
+        target_parameters=experts or None,
+        fan_in_fan_out=any(isinstance(m, Conv1D) for m in linear_maps(model).values()),
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:  # which of its many reasons, PEFT says best
+        said = str(error).strip().split("\n")[0]
+        raise ModelError(f"lora: PEFT cannot adapt {type(model).__name__}: {said}") from None
 
 
 def _cosine(a: Tensor, b: Tensor) -> float:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unteach.data.batches import collate
 from unteach.data.examples import Example
 from unteach.errors import DataError
 from unteach.method.selection.masks import only, top_share
-from unteach.model.blocks import blocks, inputs_of, mlp_in, mlp_out, parameter_name
+from unteach.model.blocks import Mlp, Neurons, blocks, mlps, reading_neurons
 from unteach.model.probe import Probe, Selected
 from unteach.model.scores import score
 from unteach.ranges import Count, SomeShare
@@ -27,7 +27,7 @@ def neurons(probe: Probe, *, share: SomeShare = 0.05, contexts: Count = 5) -> Se
     Subtracted is its mean behind `contexts` other questions, drawn from retain: what the neuron does
     for the words of the answer and not for the fact. Of the means over the forget split, the
     highest `share` of all neurons may move: their rows of the up and gate projection, and their
-    columns of the down projection.
+    columns of the down projection. Each expert of a mixture is an MLP of its own.
 
     Reconstructed: the code is not published, nor are the share and the number of contexts. P is the
     geometric mean over tokens, as a product over a long answer is too small for a float. The paper
@@ -39,21 +39,22 @@ def neurons(probe: Probe, *, share: SomeShare = 0.05, contexts: Count = 5) -> Se
         DataError: every retain answer is also the forget answer, so there is no other question.
     """
     probe.model.requires_grad_(True)
-    outs = [mlp_out(block) for block in blocks(probe.model)]
-    total = [torch.zeros(out.in_features, device=out.weight.device) for out in outs]
+    found = [mlp for block in blocks(probe.model) for mlp in mlps(block)]
+    total = [torch.zeros(m.out.weight.shape[1], device=m.out.weight.device) for m in found]
     for example in probe.splits["forget"]:
-        found = _attributions(probe, _behind_others(probe, example, contexts), outs)
-        own, *others = map(_of_length_one, found)
+        behind = _attributions(probe, _behind_others(probe, example, contexts), found)
+        own, *others = map(_of_length_one, behind)
         for kept, mine, theirs in zip(total, own, zip(*others, strict=True), strict=True):
             kept += mine - torch.stack(theirs).mean(0)
     chosen = top_share({str(i): kept for i, kept in enumerate(total)}, share)
+    names = {id(p): name for name, p in probe.model.named_parameters()}
     masks: dict[str, Tensor] = {}
-    for i, block in enumerate(blocks(probe.model)):
-        out, mask = outs[i].weight, chosen[str(i)]
-        masks[parameter_name(probe.model, out)] = mask[None].expand_as(out)
-        for module in mlp_in(block):
-            name = parameter_name(probe.model, module.weight)
-            masks[name] = mask[:, None].expand_as(module.weight)
+    for i, mlp in enumerate(found):
+        for matrix in (mlp.out, *mlp.ins):
+            p = matrix.parameter
+            mask = masks.setdefault(names[id(p)], torch.zeros_like(p, dtype=torch.bool))
+            part = matrix.of(mask)
+            (part.T if matrix is mlp.out else part)[chosen[str(i)]] = True
     return only(probe, masks)
 
 
@@ -76,18 +77,25 @@ def _behind_others(probe: Probe, example: Example, contexts: int) -> list[Exampl
 
 
 def _attributions(
-    probe: Probe, examples: Sequence[Example], outs: Sequence[nn.Linear]
+    probe: Probe, examples: Sequence[Example], found: Sequence[Mlp]
 ) -> list[list[Tensor]]:
-    """For each example, for each MLP: [D_in] the highest over tokens of h dP/dh.
+    """For each example, for each MLP: [neurons] the highest over tokens of h dP/dh.
 
     Tokens that all examples start with count for nothing.
     """
     batch = collate([probe.renderer.encode(e) for e in examples], device=probe.model.device)
-    kept: dict[int, Tensor] = {}
-    with torch.enable_grad(), inputs_of(outs, kept):
+    kept: dict[int, Neurons] = {}
+    with torch.enable_grad(), reading_neurons(found, kept):
         x = score(probe.model, batch)
         p = (x.seq_logp / x.length).exp()
         # rows do not see one another, so one backward pass serves all
-        slopes = torch.autograd.grad(p.sum(), [kept[i] for i in range(len(outs))])
-    found = [(kept[i].detach() * slope).amax(1) for i, slope in enumerate(slopes)]
-    return [[rows[b] for rows in found] for b in range(len(examples))]
+        slopes = torch.autograd.grad(p.sum(), [kept[i].values for i in range(len(found))])
+    highest = [_highest(kept[i], slope, len(examples)) for i, slope in enumerate(slopes)]
+    return [[rows[b] for rows in highest] for b in range(len(examples))]
+
+
+def _highest(said: Neurons, slope: Tensor, num_rows: int) -> Tensor:
+    """[rows, neurons] the highest of h dP/dh over a row's tokens; h is 0 where an expert is not asked."""
+    products = said.values.new_zeros(said.num_tokens, said.values.shape[1])
+    products[said.at] = said.values.detach() * slope
+    return products.unflatten(0, (num_rows, -1)).amax(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unteach.method.selection.masks import only, top_share
-from unteach.model.blocks import matrices
+from unteach.model.blocks import inputs_first, matrices
 from unteach.model.probe import Probe, Selected
 from unteach.ranges import SomeShare
 from unteach.registry import selection
@@ -22,8 +22,13 @@ def saliency_rows(probe: Probe, *, share: SomeShare = 0.1) -> Selected:
     """
     names = [name for name, _ in matrices(probe.model)]
     gradients = probe.gradients("forget", names)
-    rows = top_share({n: g.float().norm(dim=1) for n, g in gradients.items()}, share)
-    return only(probe, {n: row[:, None].expand_as(gradients[n]) for n, row in rows.items()})
+    first = inputs_first(probe.model)
+    lengths = {n: g.float().norm(dim=int(n not in first)) for n, g in gradients.items()}
+    rows = top_share(lengths, share)
+    return only(
+        probe,
+        {n: row.unsqueeze(int(n not in first)).expand_as(gradients[n]) for n, row in rows.items()},
+    )
 
 
 @selection(source="arXiv:2310.12508", reads=("forget",))
