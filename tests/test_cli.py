@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -280,6 +281,24 @@ class TestReport:
         assert FORGET[0][0] in finished.report.read_text()
         assert call("report", finished.path, "--redact", "--out", page).code == 0
         assert_redacted(page.read_text())
+
+    def test_of_a_run_that_was_changed(self, call: Call, finished: RunFolder, tmp_path: Path):
+        shutil.copytree(finished.path, tmp_path / "run")
+        for name in ("log.jsonl", "model/model.safetensors"):
+            with (tmp_path / "run" / name).open("a") as file:
+                file.write("\n")
+        said = call("report", tmp_path / "run")
+        assert said.code == 0
+        sentence = "These files were changed after the run finished: "
+        assert said.err == f"warning: {tmp_path / 'run'}: {sentence}log.jsonl.\n"
+        page = (tmp_path / "run" / "report.html").read_text()
+        for name in ("log.jsonl", "model/model.safetensors"):
+            assert f"{sentence}{name}." in page
+        findings = tmp_path / "run" / "findings.json"
+        findings.write_text(findings.read_text().replace("0.0", "0.1"))
+        refused = call("report", tmp_path / "run")
+        assert refused.code == 2
+        assert "findings.json: was changed after the run finished" in refused.err
 
     def test_of_no_run(self, call: Call, tmp_path: Path):
         said = call("report", tmp_path)

@@ -720,6 +720,9 @@ def _results(
 
     read = read_all(runs)
     verdicts = {str(run.folder): judge(run) for run in read}
+    for one in read:
+        for said in one.changed:
+            print(f"warning: {one.folder}: {said}", file=sys.stderr)
     if as_json:
         content = {
             "report": str(page),

@@ -148,11 +148,11 @@ def test_the_benchmark_is_read_if_there_is_one(tmp_path: Path) -> None:
 def test_of_several_findings_the_one_with_default_parameters_is_meant(tmp_path: Path) -> None:
     """`aggregate` is bounded by default: the second, though its parameters are left out."""
     params = [{"split": "forget", "aggregate": "closer_to_1"}, {"split": "forget"}]
-    rows = [finding("truth_ratio", value=0.1 + i, params=p) for i, p in enumerate(params)]
+    rows = [finding("truth_ratio", value=0.1 + 0.5 * i, params=p) for i, p in enumerate(params)]
     run = read(write_run(tmp_path / "run", rows))
     found = run.finding("unlearned", "truth_ratio", "forget")
     assert found is not None
-    assert found.value == 1.1
+    assert found.value == 0.6
     exact = run.exactly("unlearned", "truth_ratio", {"aggregate": "closer_to_1"})
     assert exact is not None
     assert exact.value == 0.1

@@ -58,7 +58,8 @@ class TestTeaching:
         one, other = (load_file(Path(p.path) / "model.safetensors") for p in (stopped, whole))
         assert all(torch.equal(one[name], other[name]) for name in other)
         left = {path.name for path in (tmp_path / "stopped" / "models").iterdir()}
-        assert left == {stopped.key, f"{stopped.key}.lock"}
+        name = Path(stopped.path).name
+        assert left == {name, f"{name}.lock"}
 
 
 class TestTheFolder:

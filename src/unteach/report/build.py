@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from unteach.data.examples import must_go
-from unteach.report import numbers, verdict
+from unteach.report import integrity, numbers, verdict
 from unteach.report.cells import ARROWS, Cell
 from unteach.report.charts import (
     Estimate,
@@ -144,6 +144,7 @@ class Report:
     title: str
     created: str
     redacted: bool
+    changed: tuple[str, ...]
     base_model: str
     has_gold: bool
     failed: tuple[tuple[str, str], ...]  # name and reason of each run that did not end
@@ -196,6 +197,7 @@ def build(
         title=title or _title(runs, names),
         created=max(run.record.created for run in runs),
         redacted=all(run.record.redacted for run in runs),
+        changed=tuple(said for name, run in named for said in _changed(name, run, len(runs))),
         base_model=numbers.listed(list(dict.fromkeys(run.record.model.name for run in runs))),
         has_gold=all(run.has("gold") for run in runs),
         failed=tuple((n, HIDDEN_REASON if redact else why) for n, why in (failed or {}).items()),
@@ -670,6 +672,19 @@ def _difference(against: Against | None) -> str:
     return f"{numbers.difference(against)} {numbers.difference_bounds(against)}".strip()
 
 
+def _changed(name: str, run: Run, num_runs: int) -> Iterator[str]:
+    """What is no longer as the finished run left it, weights too."""
+    weights = integrity.check_weights(run.folder, run.record.sealed).sentences()
+    for said in (*run.changed, *weights):
+        yield f"{name}: {said}" if num_runs > 1 else said
+
+
+UNSEALED = (
+    "This run holds no hashes of its files (an older unteach wrote it): a change of them since then "
+    "would not be noticed."
+)
+
+
 def _removed(record: Record) -> Iterator[str]:
     if record.redacted:
         yield f"Removed from this copy. {'. '.join(record.redacted.removed)}."
@@ -717,6 +732,6 @@ def _provenance(name: str, run: Run) -> Provenance:
             for split, s in record.splits.items()
         ),
         packages=tuple(record.packages.items()),
-        notes=(*record.notes, *_removed(record)),
+        notes=(*record.notes, *_removed(record), *(() if record.sealed else (UNSEALED,))),
         recipe=run.recipe,
     )

@@ -7,6 +7,8 @@ is an error that names the file and the place in it.
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,8 @@ from unteach import registry
 from unteach.data import jsonl
 from unteach.errors import DataError, OutputError, shown
 from unteach.notation import read_json, read_text
+from unteach.report import integrity
+from unteach.report.integrity import Sealed
 
 Role = Literal["original", "gold", "unlearned"]
 ROLES: tuple[Role, ...] = ("original", "gold", "unlearned")
@@ -40,11 +44,31 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+_SCALE = re.compile(r"(-?\d+(?:\.\d+)?) to (\d+(?:\.\d+)?)")
+ROUNDING = 1e-6
+"""How far a mean of numbers of 32 bits may leave its scale."""
+
 Gap = Annotated[float | None, BeforeValidator(_finite)]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+def scale(audit: str) -> tuple[float, float] | None:
+    """Between which values an audit's number lies, as the first line about it says: 0 to 1."""
+    entry = registry.entries("audit").get(audit)
+    found = _SCALE.search(entry.summary) if entry else None
+    return (float(found[1]), float(found[2])) if found else None
+
+
+def _is_between(value: float, ends: tuple[float, float]) -> bool:
+    return ends[0] - ROUNDING <= value <= ends[1] + ROUNDING
+
+
+def _require_ordered(low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"low is {low:g}, above high, which is {high:g}")
 
 
 class Against(_Part):
@@ -60,6 +84,13 @@ class Against(_Part):
     p: Gap = None
     within: Gap = None
     reachable: Gap = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.p is not None and not 0 <= self.p <= 1:
+            raise ValueError(f"p is {self.p:g}, and a p-value lies between 0 and 1")
+        _require_ordered(self.low, self.high)
+        return self
 
 
 class Finding(_Part):
@@ -91,6 +122,12 @@ class Finding(_Part):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        between = scale(self.audit)
+        if self.value is not None and between and not _is_between(self.value, between):
+            raise ValueError(
+                f"value is {self.value:g}, and {self.audit} lies between {between[0]:g} and {between[1]:g}"
+            )
+        _require_ordered(self.low, self.high)
         if self.available and self.value is None:
             raise ValueError("value is null although available is true")
         if not self.available and not self.note:
@@ -161,10 +198,11 @@ class Varied(_Part):
 
 
 class Redacted(_Part):
-    """Of which run.json this is a redacted copy, and what was removed, a line each."""
+    """Of which run.json this is a redacted copy, what was removed, and what had changed before."""
 
     of: str
     removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 class Record(_Part):
@@ -188,6 +226,8 @@ class Record(_Part):
     benchmark: dict[str, JsonValue] | None = None
     varied: Varied | None = None
     redacted: Redacted | None = None
+    sealed: Sealed | None = None
+    """None of older runs: whether their files were changed cannot be told."""
 
 
 class Step(_Part):
@@ -325,7 +365,10 @@ def read(folder: Path) -> Run:
             f"{folder}: not a run folder, because it has no run.json. "
             "Give the folder that 'unteach run' wrote, once its run has finished."
         )
-    record = _checked(Record, read_json(folder / "run.json"), folder / "run.json")
+    content = read_json(folder / "run.json")
+    record = _checked(Record, content, folder / "run.json")
+    since = integrity.check(folder, content, record.sealed)
+    before = record.redacted.changed if record.redacted else ()
     content = read_json(folder / "findings.json")
     if isinstance(content, dict) and content.get("version") not in (None, VERSION):
         raise DataError(
@@ -334,7 +377,8 @@ def read(folder: Path) -> Run:
         )
     findings = _checked(_Findings, content, folder / "findings.json").findings
     lines = list(_lines(folder / "log.jsonl", needed=_trained(record)))
-    answers = _lines(folder / "evidence" / "answers.jsonl", needed=False)
+    rows = _lines(folder / "evidence" / "answers.jsonl", needed=False)
+    answers, doubtful = _told_apart([_checked(Answer, row, at) for at, row in rows])
     return Run(
         folder=folder,
         recipe=read_text(folder / "recipe.yaml"),
@@ -342,9 +386,22 @@ def read(folder: Path) -> Run:
         findings=findings,
         steps=tuple(_checked(Step, row, at) for at, row in lines if "event" not in row),
         events=tuple(_checked(Event, row, at) for at, row in lines if "event" in row),
-        answers=tuple(_checked(Answer, row, at) for at, row in answers),
+        answers=answers,
         rounds=_rounds(folder / "rounds.json"),
+        changed=(*before, *since.sentences(), *doubtful),
     )
+
+
+def _told_apart(answers: Sequence[Answer]) -> tuple[tuple[Answer, ...], list[str]]:
+    """The answers whose id no other of their split has, and a sentence on those left out."""
+    times = Counter((answer.split, answer.id) for answer in answers)
+    double = [f"{id} of {split}" for (split, id), num in times.items() if num > 1]
+    if not double:
+        return tuple(answers), []
+    named = ", ".join(double[:3]) + (f" and {len(double) - 3} more" if len(double) > 3 else "")
+    return tuple(a for a in answers if times[a.split, a.id] == 1), [
+        f"These ids stand twice in evidence/answers.jsonl, so their answers are not shown: {named}."
+    ]
 
 
 def _rounds(path: Path) -> tuple[Round, ...]:

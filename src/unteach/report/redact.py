@@ -22,6 +22,7 @@ from unteach.data.examples import Example, must_go, read_jsonl, write_jsonl
 from unteach.data.hiding import HIDDEN, Hiding, hiding
 from unteach.errors import DataError
 from unteach.model import fingerprint
+from unteach.notation import MalformedError, from_yaml
 from unteach.report.read import ROLES, Answer, Run, read
 
 KEPT = frozenset(
@@ -132,8 +133,11 @@ def redact(folder: Path, out: Path, *, with_model: bool = False) -> tuple[str, .
     kept = _record(record, doing)
     removed += [f"{name}: {n} texts that name it" for name, n in doing.changed.items() if n]
     removed += _stay_behind(folder, out, with_model)
-    removed += [f"{doing.hiding.cut(said)}" for said in run.changed]
-    kept["redacted"] = {"of": fingerprint.of_file(folder / "run.json"), "removed": removed}
+    kept["redacted"] = {
+        "of": fingerprint.of_file(folder / "run.json"),
+        "removed": removed,
+        "changed": [doing.hiding.cut(said) for said in run.changed],
+    }
     _write(out / "run.json", kept)
     return tuple(removed)
 
@@ -149,14 +153,16 @@ def read_redacted(folder: Path) -> Run:
         return run
     with tempfile.TemporaryDirectory() as place:
         redact(folder, Path(place))
-        return replace(read(Path(place)), folder=folder)
+        copy = read(Path(place))
+    return replace(
+        copy, folder=folder, record=copy.record.model_copy(update={"sealed": run.record.sealed})
+    )
 
 
 def _begun(run: Run) -> _Redaction:
     """What to look for, by the rows that must go; they are numbered in their order."""
     rows = list(_forgotten(run))
-    content = yaml.safe_load(run.recipe)
-    about = list(_values_of("about", content))
+    about = list(_values_of("about", _content(run.recipe)))
     about += [row.group for split, row in rows if split.startswith("revealed")]
     names = {
         *run.record.splits,
@@ -211,8 +217,15 @@ def _others(run: Run) -> Iterator[Example]:
             yield from read_jsonl(path)
 
 
+def _content(recipe: str) -> Any:
+    try:
+        return from_yaml(recipe)
+    except MalformedError as error:
+        raise DataError(f"recipe.yaml: line {error.line}: {error}. Put the file back.") from None
+
+
 def _data_of(text: str) -> Mapping[str, Any]:
-    content = yaml.safe_load(text)
+    content = _content(text)
     data = content.get("data") if isinstance(content, Mapping) else None
     return data if isinstance(data, Mapping) else {}
 
@@ -320,7 +333,7 @@ def _findings(folder: Path, doing: _Redaction) -> dict[str, Any]:
 
 def _recipe(text: str, doing: _Redaction) -> str:
     """The recipe without its first line: the digest would tell whether a guess is right."""
-    content = yaml.safe_load(text)
+    content = _content(text)
     for name, source in _data_of(text).items():
         if must_go(str(name)):
             content["data"][name] = _blank(source)

@@ -19,6 +19,7 @@ from unteach.errors import DiskFullError, OutputError
 from unteach.model.disk import free_bytes, whole_disk
 from unteach.notation import read_object
 from unteach.recipe import Recipe
+from unteach.report import integrity
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class RunFolder:
 
     def write_record(self, **changes: Any) -> None:
         write_text(self.record, json.dumps(self.read_record() | changes, indent=2) + "\n")
+
+    def finish(self) -> None:
+        """Note that the run is done, with hashes of all that it wrote."""
+        done = self.read_record() | {"finished": True}
+        self.write_record(finished=True, sealed=integrity.seal(self.path, done))
 
     def tidy(self) -> None:
         """Remove what only an unfinished run needs."""

@@ -63,8 +63,8 @@ def run(
         if folder.read_record().get("finished") and folder.findings.exists():
             progress.say(f"{out}: this run is finished; --overwrite does it again")
             folder.tidy()
-            if redact:
-                write_report([folder.path], folder.report, redact=True)
+            if redact or not folder.report.exists():
+                write_report([folder.path], folder.report, redact=redact)
             return folder
         forget_peak_memory()
         clock = _Clock(folder)
@@ -83,7 +83,6 @@ def run(
         models = {"original": original, "unlearned": unlearned}
         models |= {"gold": gold} if gold else {}
         _conclude(ready, splits, models, folder, clock, progress, held, redact)
-        folder.write_record(finished=True)
         folder.tidy()
     return folder
 
@@ -147,6 +146,7 @@ def _conclude(
         seconds=clock.total(),
         peak_memory_bytes=peak_memory(),
     )
+    folder.finish()
     write_report([folder.path], folder.report, redact=redact)
 
 
@@ -286,6 +286,8 @@ def _about(ready: Prepared, name: str) -> dict[str, Any]:
         "evidence": EVIDENCE_VERSION,
         "benchmark": recipe.data.benchmark.model_dump() if recipe.data.benchmark else None,
         "recipe": recipe.digest(),
+        "finished": False,
+        "sealed": None,
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from unteach.errors import OutputError
 from unteach.model.disk import whole_disk
 from unteach.report import redact as page
-from unteach.run.folder import require_new, unfinished_name
+from unteach.run.folder import RunFolder, require_new, unfinished_name
 from unteach.run.pipeline import write_report
 
 
@@ -28,6 +28,7 @@ def redact(folder: Path, out: Path, *, with_model: bool = False) -> tuple[str, .
     shutil.rmtree(unfinished, ignore_errors=True)
     with whole_disk(out, "choose another folder"):
         removed = page.redact(folder, unfinished, with_model=with_model)
+        RunFolder(unfinished).finish()
         write_report([unfinished], unfinished / "report.html")
         if out.exists():
             out.rmdir()
