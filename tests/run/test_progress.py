@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
+from rich.cells import cell_len
 
 from unteach.run.progress import Progress, clock
 
@@ -18,6 +20,20 @@ class Screen(io.StringIO):
 
     def isatty(self) -> bool:
         return self.moving
+
+
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def drawn(screen: Screen) -> list[str]:
+    """Each line that moved, without colours, and with one sign for the whole bar."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", screen.getvalue())
+    return [re.sub("[\u2501\u2578\u257a]+", "=", line) for line in plain.split("\r\x1b[2K")[1:]]
 
 
 @pytest.fixture
@@ -71,9 +87,7 @@ def test_time_left_is_by_the_steps_since_the_first(time_is: list[float]):
     progress.update("train", 1, 10)
     time_is.append(102.0)
     progress.update("train", 2, 10)
-    first, second = screen.getvalue().split("\r\x1b[2K")[1:]
-    assert first == "  train  1/10"
-    assert second == "  train  2/10  16 s left"
+    assert drawn(screen) == ["  train  =  1/10", "  train  =  2/10  16 s left"]
 
 
 def test_a_terminal_shows_one_moving_line(time_is: list[float]):
@@ -85,7 +99,50 @@ def test_a_terminal_shows_one_moving_line(time_is: list[float]):
     time_is.append(100.06)
     progress.update("train", 3, 3)  # the last step is always shown
     progress.say("done")
-    assert screen.getvalue() == "\r\x1b[2K  train  1/3\r\x1b[2K  train  3/3\r\x1b[2Kdone\n"
+    assert drawn(screen) == ["  train  =  1/3", "  train  =  3/3", "done\n"]
+
+
+@pytest.mark.parametrize("width", [1, 8, 20, 33, 40, 60, 80, 200])
+@pytest.mark.parametrize("what", ["t", "method[0].train", "\u706f\u5854" * 12])
+def test_a_moving_line_is_never_wider_than_the_terminal(
+    width: int, what: str, time_is: list[float], monkeypatch: pytest.MonkeyPatch
+):
+    """A line of the whole width, or of wide characters, would scroll."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    screen = Screen(moving=True)
+    progress = Progress(stream=screen)
+    values = "  ".join(f"forget.term{n} 0.123" for n in range(9))
+    for step in range(1, 4):
+        progress.update(what, step, 12345, values)
+        time_is.append(time_is[-1] + 3)
+    shown = [re.sub(r"\x1b\[[\d;]*m", "", s) for s in screen.getvalue().split("\r\x1b[2K")[1:]]
+    assert len(shown) == 3
+    assert all(cell_len(line) < width and "\n" not in line for line in shown)
+
+
+def test_the_bar_grows_and_what_matters_most_is_cut_last(
+    time_is: list[float], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "50")
+    screen = Screen(moving=True)
+    progress = Progress(stream=screen)
+    for done in (1, 5, 10):
+        progress.update("train", done, 10, "loss " * 20)
+        time_is.append(time_is[-1] + 1)
+    assert all(f"{done}/10" in line for done, line in zip((1, 5, 10), drawn(screen), strict=True))
+    assert "s left" in drawn(screen)[1]
+    assert drawn(screen)[1].endswith("\u2026")
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(
+    time_is: list[float], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TERM", "dumb")
+    screen = Screen(moving=True)
+    progress = Progress(stream=screen)
+    progress.update("train", 1, 3)
+    progress.say("done")
+    assert screen.getvalue() == "  train  1/3\ndone\n"
 
 
 def test_quiet_says_nothing(time_is: list[float]):
