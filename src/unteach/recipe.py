@@ -395,6 +395,9 @@ class Recipe(_Part):
     device: Device = "auto"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     save_model: bool = True
+    tracking: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
+        default=(), description="where the numbers of each step and audit go too, as they come"
+    )
     trust_remote_code: bool = False
     allow_pickle: bool = Field(default=False, description="load weights that are not safetensors")
 
@@ -404,7 +407,9 @@ class Recipe(_Part):
         if isinstance(value, dict):
             value = with_demo(value)
         if isinstance(value, dict) and isinstance(value.get("audits"), str | dict):
-            return value | {"audits": [value["audits"]]}
+            value = value | {"audits": [value["audits"]]}
+        if isinstance(value, dict) and isinstance(value.get("tracking"), str):
+            value = value | {"tracking": [value["tracking"]]}
         return value
 
     @model_validator(mode="after")
@@ -430,7 +435,8 @@ class Recipe(_Part):
 
     def digest(self) -> str:
         """Content hash of everything that decides the result, 16 hex digits."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        decides = self.model_dump(mode="json", exclude={"tracking"})
+        text = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

@@ -169,7 +169,7 @@ def _remove_run(folder: RunFolder) -> None:
         raise OutputError(
             f"{folder.path}: the folder holds files that are not a run; not overwritten."
         )
-    for name in ("data", "model", "adapters", "evidence", "state", "model.unfinished"):
+    for name in ("data", "model", "adapters", "evidence", "state", "tracking", "model.unfinished"):
         shutil.rmtree(folder.path / name, ignore_errors=True)
     files = ("recipe.yaml", "run.json", "log.jsonl", "rounds.json", "findings.json", "report.html")
     for name in files:

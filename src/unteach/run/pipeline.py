@@ -29,6 +29,7 @@ from unteach.run.folder import RunFolder, forget_peak_memory, open_run, peak_mem
 from unteach.run.prepare import Prepared, prepare, require_same_tokens
 from unteach.run.progress import Progress
 from unteach.run.synthesize import ModelWriter, add_splits, write_splits
+from unteach.run.tracking import Tracked, require_trackers, tracked
 from unteach.run.unlearn import Unlearning, edit_stage, train_stage, write_adapter
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "numpy")
@@ -59,6 +60,7 @@ def run(
     """
     progress = progress or Progress(quiet=True)
     _require_gold(recipe)
+    require_trackers(recipe)
     with open_run(out, recipe, overwrite) as folder:
         if folder.read_record().get("finished") and folder.findings.exists():
             progress.say(f"{out}: this run is finished; --overwrite does it again")
@@ -79,10 +81,13 @@ def run(
             original, had_original = teach.original(ready, progress)
             gold, had_gold = teach.gold(ready, progress)
         clock.note("teach", cached=had_original and had_gold)
-        unlearned, splits, held = _unlearn(ready, original, gold, folder, clock, progress)
-        models = {"original": original, "unlearned": unlearned}
-        models |= {"gold": gold} if gold else {}
-        _conclude(ready, splits, models, folder, clock, progress, held, redact)
+        with tracked(recipe, folder) as track:
+            unlearned, splits, held = _unlearn(
+                ready, original, gold, folder, clock, progress, track
+            )
+            models = {"original": original, "unlearned": unlearned}
+            models |= {"gold": gold} if gold else {}
+            _conclude(ready, splits, models, folder, clock, progress, held, redact, track)
         folder.tidy()
     return folder
 
@@ -105,6 +110,7 @@ def audit(
     """
     progress = progress or Progress(quiet=True)
     title = f"Audit of {_called(model)}"
+    require_trackers(recipe)
     audited = recipe.model_copy(update={"method": (), "title": title})
     with open_run(out, audited, overwrite) as folder:
         clock = _Clock(folder)
@@ -120,7 +126,8 @@ def audit(
         # without an original there is only the model itself, and nothing to compare it with
         models = {"original": start} if start.key != unlearned.key else {}
         models |= {"unlearned": unlearned} | ({"gold": gold} if gold else {})
-        _conclude(ready, ready.splits, models, folder, clock, progress, {}, redact)
+        with tracked(recipe, folder) as track:
+            _conclude(ready, ready.splits, models, folder, clock, progress, {}, redact, track)
     return folder
 
 
@@ -133,10 +140,12 @@ def _conclude(
     progress: Progress,
     held: Mapping[str, Loaded],
     redact: bool,
+    track: Tracked,
 ) -> None:
     """Audit the models, complete the record and write the report."""
     with clock("audit"):
         found = examine(ready, splits, models, folder, progress, held)
+    track.findings(folder)
     folder.write_record(
         models={
             n: {"name": p.name, "key": p.key, "measured_as": measured_as(p, ready.options)}
@@ -171,6 +180,7 @@ def _unlearn(
     folder: RunFolder,
     clock: _Clock,
     progress: Progress,
+    track: Tracked,
 ) -> tuple[ModelPlace, dict[str, Any], dict[str, Loaded]]:
     """The unlearned model, the splits with those that were added, and what is in memory."""
     recipe = ready.recipe
@@ -196,7 +206,7 @@ def _unlearn(
     # the model beside one it replaces; a checkpoint takes more, and stops the run if it cannot
     require_space(folder.path, 2 * weights, "the unlearned model with its state")
     splits = {name: list(rows) for name, rows in ready.splits.items()}
-    state = Unlearning(ready, folder, progress, loaded, original, gold, splits)
+    state = Unlearning(ready, folder, progress, loaded, original, gold, splits, tracked=track)
     last = max((i for i, stage in enumerate(recipe.method) if not stage.synthesize), default=-1)
 
     def do(stage: Stage, at: str, more_follow: bool) -> None:

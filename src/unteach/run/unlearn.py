@@ -32,6 +32,7 @@ from unteach.run import references
 from unteach.run.folder import RunFolder
 from unteach.run.prepare import Prepared
 from unteach.run.progress import Progress
+from unteach.run.tracking import Tracked
 from unteach.train import log
 from unteach.train.checkpoint import Checkpoint
 from unteach.train.look import Stop
@@ -58,6 +59,7 @@ class Unlearning:
     splits: dict[str, list[Example]]
     levels: dict[float | str, float] = field(default_factory=dict)
     round: int = 0  # of a repeat, from 1
+    tracked: Tracked = field(default_factory=Tracked)
 
     @property
     def data(self) -> Path:
@@ -205,11 +207,13 @@ def _train(state: Unlearning, stage: recipes.Train, at: str, more_follow: bool) 
     checkpoint = _checkpoint(state, at)
     lines = log.read(state.folder.log)
     log.rewind(state.folder.log, at, checkpoint.step() + 1)
+    state.tracked.begin(log.read(state.folder.log))
     if lines and checkpoint.step():
         state.progress.say(f"{at}: going on after step {checkpoint.step()} of {plan.steps}")
 
     def report(line: dict[str, Any]) -> None:
         log.append(state.folder.log, {"stage": at, **line})
+        state.tracked.step(at, line)
         values = "  ".join(f"{name} {value:.3f}" for name, value in line["terms"].items())
         state.progress.update(at, line["step"], line["steps"], values)
         for split, probability in line.get("levels", {}).items():
