@@ -133,9 +133,9 @@ def test_a_required_split_that_is_missing_names_its_reader():
 def test_a_text_over_the_limit_is_named():
     """Words of prompt and answer: 4 + 2 = 6 is over 5; 4 + 1 = 5 is not."""
     splits = {"forget": [ANA, replace(ANA, answer="Lyon.", where="forget.jsonl:2")]}
-    assert too_long(splits, lambda e: len(f"{e.prompt} {e.answer}".split()), 5) == [
-        "forget.jsonl:1 is 6 tokens long; data.max_tokens is 5. Raise it, or split the text."
-    ]
+    assert too_long(
+        splits, lambda e: len(f"{e.prompt} {e.answer}".split()), 5, "data.max_tokens is"
+    ) == ["forget.jsonl:1 is 6 tokens long; data.max_tokens is 5. Raise it, or split the text."]
 
 
 def test_require_clean_raises_with_all_problems_and_else_gives_warnings():

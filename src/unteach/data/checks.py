@@ -61,11 +61,13 @@ def check(splits: Splits, required: Mapping[str, str]) -> Report:
     return Report(tuple(problems), tuple(warnings))
 
 
-def too_long(splits: Splits, count: Callable[[Example], int], max_tokens: int) -> list[str]:
-    """Examples of more than `max_tokens` tokens; `count` gives the tokens of a rendered example."""
+def too_long(
+    splits: Splits, count: Callable[[Example], int], max_tokens: int, what: str
+) -> list[str]:
+    """Examples of more than `max_tokens` tokens, which is `what`; `count` gives an example's tokens."""
+    advice = "Raise it, or split the text." if "max_tokens" in what else "Split the text."
     return [
-        f"{_place(name, row, example)} is {num_tokens} tokens long; data.max_tokens is "
-        f"{max_tokens}. Raise it, or split the text."
+        f"{_place(name, row, example)} is {num_tokens} tokens long; {what} {max_tokens}. {advice}"
         for name, examples in splits.items()
         for row, example in enumerate(examples)
         if (num_tokens := count(example)) > max_tokens

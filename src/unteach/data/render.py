@@ -17,6 +17,7 @@ from functools import cached_property
 from itertools import pairwise, takewhile
 from typing import Any, Final
 
+from unteach.data import templates
 from unteach.data.examples import Example
 from unteach.data.mentions import places
 from unteach.errors import DataError
@@ -123,8 +124,9 @@ class Renderer:
 
     def _templated(self, example: Example, *last: dict[str, str]) -> str:
         """The conversation as the template writes it, opened for an answer or with one."""
-        return self.tokenizer.apply_chat_template(
-            [*self._turns(example), *last], add_generation_prompt=not last, tokenize=False
+        turns = [*self._turns(example), *last]
+        return templates.written(
+            self.tokenizer, turns, example.where or example.id, is_open=not last
         )
 
     def _turns(self, example: Example) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from unteach.data.batches import by_length
 from unteach.model.forks import opened
 from unteach.model.memory import run_in_batches
 from unteach.model.processes import gathered, own_share
-from unteach.model.scores import can_share_prefix
+from unteach.model.scores import can_share_prefix, context_of, require_room
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -66,7 +67,7 @@ def continue_ids(
     A drawn text depends on the model, the temperature, one number taken from `generator`, its
     prompt, and how many times the same prompt came before. It does not depend on the other
     prompts, their order or `size`, beyond the rounding of a batched product; a longer `max_tokens`
-    goes on where a shorter one stopped.
+    goes on where a shorter one stopped. A text ends where the context does.
     """
     pick: Pick = _most_likely
     if temperature:
@@ -74,6 +75,7 @@ def continue_ids(
         assert generator is not None, "drawing at random takes a generator"
         pick = _drawn(prompts, max_tokens, temperature, generator)
     ends = _end_ids(model, tokenizer)
+    require_room(model, max(map(len, prompts), default=0))
     found: dict[int, list[int]] = {}
 
     def run(index: Sequence[int]) -> None:
@@ -151,6 +153,7 @@ def _continued(
     if not can_share_prefix(model):
         pairs = zip(prompts, numbers, strict=True)
         return [_continued_plain(model, p, number, max_tokens, ends, pick) for p, number in pairs]
+    room = context_of(model.config.get_text_config()) or math.inf
     start = opened(model, prompts)
     cache, ids, mask, positions = start.cache, start.ids, start.mask, start.positions
     answers: list[list[int]] = [[] for _ in prompts]
@@ -168,6 +171,9 @@ def _continued(
         staying = [row for row, token in enumerate(chosen.tolist()) if token not in ends]
         for row in staying:
             answers[alive[row]].append(int(chosen[row]))
+        staying = [
+            row for row in staying if len(prompts[alive[row]]) + len(answers[alive[row]]) <= room
+        ]
         if not staying:
             break
         if len(staying) < len(alive):
@@ -191,6 +197,7 @@ def _continued_plain(
 ) -> list[int]:
     """For architectures whose cache rows cannot be dropped: transformers' own generation."""
     ids = torch.tensor([list(prompt)], device=model.device)
+    room = context_of(model.config.get_text_config()) or math.inf
 
     def only_picked(so_far: Tensor, logits: Tensor) -> Tensor:
         chosen = pick(logits, [number], so_far.shape[1] - len(prompt))
@@ -199,7 +206,7 @@ def _continued_plain(
     out = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        max_new_tokens=max_tokens,
+        max_new_tokens=int(min(max_tokens, room - len(prompt) + 1)),
         do_sample=False,
         eos_token_id=sorted(ends) or None,
         pad_token_id=0,

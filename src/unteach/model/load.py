@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 
 from unteach.errors import DeviceError, MissingPackageError, ModelError
 from unteach.model import cache, fingerprint, weights
+from unteach.model.scores import context_of
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -229,6 +230,43 @@ def _require_same_names(
             f"model: {place.name}: the weight files {', and '.join(said)}. Is the folder complete, and "
             "do its files belong together?"
         )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model's configuration says that it can read: a row's tokens, and their number."""
+
+    context: int | None
+    vocabulary: int | None
+
+    def require_known(self, ids: Sequence[int], name: str) -> None:
+        """Refuse tokens that no row of the embeddings is for.
+
+        Raises:
+            ModelError: there are some.
+        """
+        if self.vocabulary is not None and max(ids, default=0) >= self.vocabulary:
+            raise ModelError(
+                f"model: {name}: its tokenizer writes token {max(ids)}, and its embeddings have "
+                f"{self.vocabulary} rows. Take the tokenizer that belongs to it, or resize the "
+                "embeddings."
+            )
+
+
+def limits_of(place: ModelPlace, options: LoadOptions) -> Limits:
+    """The limits of a model that is not loaded yet.
+
+    Raises:
+        ModelError: its configuration cannot be read.
+    """
+    from transformers import AutoConfig
+
+    if place.base is not None:  # an adapter may bring embeddings of its own
+        return Limits(limits_of(place.base, options).context, None)
+    with quiet(), _readable(place, "a configuration"):
+        config = AutoConfig.from_pretrained(place.path, trust_remote_code=options.trust_remote_code)
+    text = config.get_text_config()
+    return Limits(context_of(text), getattr(text, "vocab_size", None))
 
 
 @contextmanager

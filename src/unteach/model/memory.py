@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+
+from unteach.errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +22,25 @@ ACCELERATOR_TOKENS = 32768
 def budget(device: torch.device) -> int:
     """Padded tokens that a first batch may have on this device."""
     return TOKENS.get(device.type, ACCELERATOR_TOKENS)
+
+
+@contextmanager
+def enough_memory(at: str) -> Iterator[None]:
+    """Say in one sentence that memory is out, and what to lower.
+
+    Raises:
+        DeviceError: it is.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not should_reduce_batch_size(error):
+            raise
+        raise DeviceError(
+            f"{at}: out of memory. Lower train.micro_batch (rows of one pass; no result changes), "
+            "data.max_tokens or the texts' length, set dtype: bfloat16, select: lora, or take a "
+            "smaller model."
+        ) from None
 
 
 def run_in_batches(

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from unteach.data.batches import Batch
+from unteach.errors import ModelError
 from unteach.model.blocks import block_number, blocks, reading
 
 if TYPE_CHECKING:
@@ -170,6 +171,26 @@ def beside(scores: Scores, **others: Scores) -> Scores:
     return replace(scores, optional={**scores.optional, **others})
 
 
+def context_of(config: Any) -> int | None:
+    """Tokens that a model has positions for, by its configuration; None where it sets no limit."""
+    given = getattr(config, "max_position_embeddings", None)
+    return given if isinstance(given, int) and given > 0 else None
+
+
+def require_room(model: PreTrainedModel, num_tokens: int) -> None:
+    """Refuse a row that the model has no positions for, instead of an error deep inside it.
+
+    Raises:
+        ModelError: it is longer than the context.
+    """
+    context = context_of(model.config.get_text_config())
+    if context is not None and num_tokens > context:
+        raise ModelError(
+            f"a row is {num_tokens} tokens long, and {type(model).__name__} has a context of {context}. "
+            "Split or shorten the text."
+        )
+
+
 def scored_positions(batch: Batch) -> tuple[Tensor, Tensor]:
     """Row and place in it of every scored token, each [N], row by row."""
     steps = torch.arange(batch.input_ids.shape[1], device=batch.input_ids.device)
@@ -180,6 +201,7 @@ def scored_positions(batch: Batch) -> tuple[Tensor, Tensor]:
 
 def scored_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Logits [N, V] of the N scored positions; their row, column and target token, each [N]."""
+    require_room(model, batch.input_ids.shape[1])
     rows, tokens = scored_positions(batch)
     columns = tokens - batch.start[rows]
     targets = batch.input_ids[rows, tokens]

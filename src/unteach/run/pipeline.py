@@ -22,6 +22,7 @@ from unteach.errors import OutputError, RecipeError
 from unteach.model import fingerprint
 from unteach.model.deliver import as_stored, deliver
 from unteach.model.load import Loaded, ModelPlace, load, locate
+from unteach.model.memory import enough_memory
 from unteach.recipe import Recipe, Stage, stages
 from unteach.run import rounds, teach
 from unteach.run.examine import Audited, examine, measured_as, value
@@ -77,7 +78,7 @@ def run(
         folder.write_record(
             **_about(ready, name), splits=write_splits(folder.data, ready.splits), varied=varied
         )
-        with clock("teach"):
+        with clock("teach"), enough_memory("teach"):
             original, had_original = teach.original(ready, progress)
             gold, had_gold = teach.gold(ready, progress)
         clock.note("teach", cached=had_original and had_gold)
@@ -118,7 +119,7 @@ def audit(
         unlearned = locate(model, ready.options)
         require_same_tokens(ready, unlearned, "model")
         folder.write_record(**_about(ready, model), splits=write_splits(folder.data, ready.splits))
-        with clock("teach"):
+        with clock("teach"), enough_memory("teach"):
             start = (
                 locate(original, ready.options) if original else teach.original(ready, progress)[0]
             )
@@ -143,7 +144,7 @@ def _conclude(
     track: Tracked,
 ) -> None:
     """Audit the models, complete the record and write the report."""
-    with clock("audit"):
+    with clock("audit"), enough_memory("audit"):
         found = examine(ready, splits, models, folder, progress, held)
     track.findings(folder)
     folder.write_record(
@@ -210,7 +211,7 @@ def _unlearn(
     last = max((i for i, stage in enumerate(recipe.method) if not stage.synthesize), default=-1)
 
     def do(stage: Stage, at: str, more_follow: bool) -> None:
-        with clock(at):
+        with clock(at), enough_memory(at):
             if stage.synthesize:
                 write = ModelWriter(state.loaded, ready.renderer, folder.state / "replies")
                 drops = add_splits(

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unteach import recipe as recipes
-from unteach.data import checks, sources
-from unteach.data.examples import Splits, read_jsonl
+from unteach.data import checks, sources, templates
+from unteach.data.examples import Example, Splits, read_jsonl
 from unteach.data.render import Renderer
 from unteach.errors import DataError, ModelError
 from unteach.recipe import Recipe
@@ -38,11 +38,11 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
     Raises:
         DataError: a file is missing or unreadable, a split is missing, a row is bad or longer than
             `data.max_tokens`; all problems at once.
-        ModelError: the model cannot be found or has no usable tokenizer.
+        ModelError: the model cannot be found, or its tokenizer or chat template is not usable.
         DeviceError: the device asked for is absent.
     """
     splits = sources.read(recipe.data, root)
-    from unteach.model.load import device, load_tokenizer, locate
+    from unteach.model.load import device, limits_of, load_tokenizer, locate
 
     options = load_options(recipe)
     device(options.device)
@@ -52,9 +52,18 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
         vllm.require()
     base = locate(recipe.model, options)
     renderer = Renderer(load_tokenizer(base, options), recipe.data.system)
-    long = checks.too_long(
-        splits, lambda example: len(renderer.encode(example).ids), recipe.data.max_tokens
-    )
+    templates.require_sound(renderer.tokenizer, recipe.model)
+    limits = limits_of(base, options)
+
+    def count(example: Example) -> int:
+        ids = renderer.encode(example).ids
+        limits.require_known(ids, recipe.model)
+        return len(ids)
+
+    most, what = recipe.data.max_tokens, "data.max_tokens is"
+    if limits.context is not None and limits.context < most:
+        most, what = limits.context, "the model's context is"
+    long = checks.too_long(splits, count, most, what)
     warnings = checks.require_clean(splits, dict(readers(recipe)), also=long)
     return Prepared(recipe, splits, renderer, base, options, warnings)
 
