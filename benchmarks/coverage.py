@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -244,10 +245,7 @@ def old_auc(ours: Array, other: Array) -> tuple[float, float]:
     if wins.mean() in (0.0, 1.0):
         far = 0.025 ** (1 / number)
         return (far, 1.0) if wins.mean() == 1 else (0.0, 1 - far)
-    rng = np.random.default_rng(0)
-    drawn, other_drawn = (
-        rng.multinomial(number, np.full(number, 1 / number), size=RESAMPLES) for _ in range(2)
-    )
+    drawn, other_drawn = _draws(number, 0), _draws(number, 1)
     found = ((drawn @ wins) * other_drawn).sum(1) / number**2
     low, high = np.quantile(found, (0.025, 0.975))
     return float(low), float(high)
@@ -255,12 +253,16 @@ def old_auc(ours: Array, other: Array) -> tuple[float, float]:
 
 def _resampled(rows: Array, person: NDArray[np.intp]) -> Array:
     seen = persons(rows, person.astype(str))
-    number = seen.number
-    drawn = np.random.default_rng(0).multinomial(
-        number, np.full(number, 1 / number), size=RESAMPLES
-    )
+    drawn = _draws(seen.number, 0)
     found: Array = (drawn @ seen.totals) / (drawn @ seen.sizes)
     return found
+
+
+@cache
+def _draws(number: int, seed: int) -> Array:
+    """How often each person is in a bootstrap sample, [resamples, persons]."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(number, np.full(number, 1 / number), size=RESAMPLES).astype(np.float64)
 
 
 def _persons(rng: np.random.Generator, number: int, layout: Layout) -> NDArray[np.intp]:

@@ -404,7 +404,7 @@ class TestConduct:
         assert (found.value, found.low) == pytest.approx((14.0, 1.0))
         assert found.high > 30
         assert (found.n, found.groups) == (3, 3)
-        assert found.note == "Median 10. 1 of 4 answers are empty, left out."
+        assert found.note.startswith("Median 10. 1 of 4 answers are empty, left out.")
         assert found.per_example is not None
         assert len(found.per_example) == len(found.group_ids) == 4
         middle = conduct.answer_perplexity(given(three, fluency=fluency), average="median")

@@ -26,6 +26,7 @@ from unteach.audit.statistics import (
     ks,
     null_half_width,
     paired,
+    pooled,
     tpr_at_fpr,
     unpaired,
     upper_bound,
@@ -542,6 +543,30 @@ def test_rates_of_other_persons_keep_their_bounds():
 def test_other_persons_are_not_compared_by_what_is_no_mean():
     assert unpaired(of_rows([0.0, 1.0]), statistic(3.0, [2.0, 4.0], n=3, groups=3)) is None
     assert math.isnan(apart([0.5], [0.2, 0.3]).low)
+
+
+def test_seeds_leave_what_persons_do_and_the_noise_of_training():
+    """0.2, 0.3 and 0.4 of [-0.1, +0.2] each: t.975 with 2 degrees 4.303 * 0.1 / sqrt(3) = 0.2484.
+
+    Down hypot(0.1, 0.2484) = 0.2678, up hypot(0.2, 0.2484) = 0.3189.
+    """
+    seeds = [Finding(x, x - 0.1, x + 0.2, n=24, groups=8) for x in (0.2, 0.3, 0.4)]
+    found = pooled(seeds)
+    assert (found.low, found.value, found.high) == pytest.approx((0.0322, 0.3, 0.6189), abs=1e-4)
+    assert (found.n, found.groups, found.note) == (72, 8, "Over 3 seeds.")
+
+
+def test_seeds_of_a_rate_keep_its_bounds():
+    found = pooled([Finding(x, 0.0, 1.0, n=8, groups=8) for x in (0.1, 0.9)])
+    assert (found.low, found.value, found.high) == (0.0, 0.5, 1.0)
+
+
+def test_one_seed_stands_alone_and_none_is_refused():
+    alone = pooled([of_rows([0.5] * 8)])
+    assert alone.note == "One seed: the noise of training is not known."
+    assert not pooled([of_rows([0.5] * 8), unavailable("no gold model")]).available
+    with pytest.raises(ValueError, match="there is no finding to pool"):
+        pooled([])
 
 
 def test_the_number_of_groups_that_would_decide():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,7 @@ from unteach.audit.intervals import (
     persons,
     sign_flips,
     smallest_p,
+    students,
 )
 
 Values = NDArray[np.float64]
@@ -421,6 +422,47 @@ def _difference(
         within_unseen=_farthest(worst),
         spread=found.error * math.sqrt(groups),
         is_rate=is_rate,
+    )
+
+
+def pooled(seeds: Sequence[Finding]) -> Finding:
+    """The mean of one audit over seeds of the same run, persons within seeds.
+
+    Its interval has two parts, added as squares: how far persons leave the value uncertain, as on
+    average over seeds, and Student's interval of the mean over seeds. So it is never shorter than
+    what the noise of training alone makes of it, however many persons were asked; two seeds say
+    little of that noise. Of one seed it is that finding, and the note says that it stands alone.
+    Unavailable if any is.
+
+    Raises:
+        ValueError: there is no finding.
+    """
+    if not seeds:
+        raise ValueError("there is no finding to pool")
+    for found in seeds:
+        if not found.available:
+            return found
+    first = seeds[0]
+    if len(seeds) == 1:
+        return replace(
+            first, note=_join("One seed: the noise of training is not known.", first.note)
+        )
+    values = [found.value for found in seeds]
+    value, noise = float(np.mean(values)), students(values)
+    low, high = (
+        math.hypot(value - noise.low, float(np.mean(ends)))
+        for ends in ([f.value - f.low for f in seeds], [f.high - f.value for f in seeds])
+    )
+    ends = Interval(value - low, value + high)
+    if in_unit(np.array([[f.low, f.high] for f in seeds])):
+        ends = ends.clipped(UNIT)
+    return Finding(
+        value,
+        ends.low,
+        ends.high,
+        n=sum(found.n for found in seeds),
+        groups=min(found.groups for found in seeds),
+        note=_join(f"Over {len(seeds)} seeds.", first.note),
     )
 
 

@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from unteach import __version__, registry
-from unteach.audit.finding import resample_groups
+from unteach.audit.intervals import students
 from unteach.errors import DataError
 from unteach.report import numbers
 from unteach.report.cells import Cell, Noted, html_cell, missing, noted
@@ -402,9 +402,8 @@ def _drawn(xs: Sequence[float], seen: NDArray[np.float64], css: str) -> Iterator
     kept = tuple(x for x, is_known in zip(xs, known, strict=True) if is_known)
     seen = seen[:, known]
     if len(seen) > 1:
-        drawn = np.array(resample_groups([str(i) for i in range(len(seen))]))
-        low, high = np.quantile(seen[drawn].mean(1), (0.025, 0.975), axis=0)
-        outline = (*low.tolist(), *high[::-1].tolist())
+        ends = [students(column) for column in seen.T]
+        outline = (*(end.low for end in ends), *(end.high for end in reversed(ends)))
         yield Line((*kept, *reversed(kept)), outline, f"area {css}")
     yield Line(kept, tuple(seen.mean(0).tolist()), css)
 
