@@ -118,21 +118,29 @@ def table(groups: Sequence[int], runs: int, seed: int = 0) -> Iterator[str]:
     yield "| " + " | ".join(columns) + " |"
     yield "|" + " --- |" * len(columns)
     for name in SHAPES:
-        for number in groups:
-            found = cell(name, number, runs, seed)
-            shown = [
-                f"{found.old:.3f} ({found.old_width:.3g})",
-                f"{found.new:.3f} ({found.width:.3g})",
-                *(f"{x:.3f}" for x in (found.old_p, found.p, found.old_level, found.level)),
-                "" if np.isnan(found.level_any) else f"{found.level_any:.3f}",
-                f"{found.power:.2f}",
-            ]
-            yield f"| {name} | {number} | " + " | ".join(shown) + " |"
+        yield from (line(name, number, runs, seed) for number in groups)
     for truth in AUCS:
-        for number in groups:
-            old, old_width, new, width = auc_cell(truth, number, runs, seed)
-            shown = [f"{old:.3f} ({old_width:.3g})", f"{new:.3f} ({width:.3g})", *[""] * 6]
-            yield f"| AUC {truth:g}, 3 rows | {number} a side | " + " | ".join(shown) + " |"
+        yield from (auc_line(truth, number, runs, seed) for number in groups)
+
+
+def line(name: str, number: int, runs: int, seed: int = 0) -> str:
+    """The row of one shape with so many persons."""
+    found = cell(name, number, runs, seed)
+    shown = [
+        f"{found.old:.3f} ({found.old_width:.3g})",
+        f"{found.new:.3f} ({found.width:.3g})",
+        *(f"{x:.3f}" for x in (found.old_p, found.p, found.old_level, found.level)),
+        "" if np.isnan(found.level_any) else f"{found.level_any:.3f}",
+        f"{found.power:.2f}",
+    ]
+    return f"| {name} | {number} | " + " | ".join(shown) + " |"
+
+
+def auc_line(truth: float, number: int, runs: int, seed: int = 0) -> str:
+    """The row of one AUC with so many persons a side."""
+    old, old_width, new, width = auc_cell(truth, number, runs, seed)
+    shown = [f"{old:.3f} ({old_width:.3g})", f"{new:.3f} ({width:.3g})", *[""] * 6]
+    return f"| AUC {truth:g} | {number} a side | " + " | ".join(shown) + " |"
 
 
 @dataclass(frozen=True)

@@ -124,12 +124,12 @@ def by_spread(seen: Estimate, *, level: float = 0.95) -> Interval:
     """Student's t over persons, each end moved as the skewness asks (Hall 1992, cubic transform).
 
     Without the correction the interval of a skewed value misses on the long side. What few persons
-    cannot show of skewness is allowed for by 1.5 / G of the error. It knows nothing of a kind of
+    cannot show of skewness is allowed for by 2 / G of the error. It knows nothing of a kind of
     person of which none was seen. NaN where persons show no spread.
     """
     if not seen.error > 0:
         return NO_INTERVAL
-    tail = (1 - level) / 2 * (1 - min(1.5 / seen.number, 0.5))
+    tail = (1 - level) / 2 * (1 - min(2 / seen.number, 0.5))
     t = float(special.stdtrit(seen.degrees, 1 - tail))
     skew = seen.third / seen.error**3
     return Interval(
