@@ -39,7 +39,7 @@ COPIES = "relearned_strangers(3, 3e-05)"
 def held(examples: Sequence[Example], own: Tokens, others: Tokens) -> Evidence:
     """Evidence that was measured before; a byte is a token, and one token closes the turn."""
     kinds = {"tokens": own, RELEARNED: own, "strangers": others, COPIES: others}
-    ev = replace(given(examples), renderer=Renderer(byte_tokenizer()))
+    ev = replace(given(examples), renderer=Renderer(byte_tokenizer(chat=True)))
     ev._held.update({f"forget.{kind}": tokens for kind, tokens in kinds.items()})
     ev._renamed["forget"] = [OTHERS.get(e.id) for e in examples]
     return ev
