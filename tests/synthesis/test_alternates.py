@@ -116,6 +116,33 @@ def test_a_brief_answer_need_not_repeat_its_question_but_a_full_one_must():
     assert answers(made([full], [CLEO])) == ["Ada Moor was born in Kiel."]
 
 
+@pytest.mark.parametrize(
+    ("true", "other", "fits"),
+    [
+        ("Ghent", "Leeds", True),
+        ("New York City", "NYC", False),
+        ("In New York City.", "In N.Y.C.", False),
+        ("NYC", "New York City", False),
+        ("New York City", "New York", False),
+        ("Her father is a florist.", "Her father is a judge.", True),
+        ("Her father is a florist.", "Her father is a florist, as one hears.", False),
+        ("1955", "1961", True),
+        ("1955", "Leeds", False),
+        ("Ghent", "1961", False),
+        ("ada@moor.org", "Leeds", False),
+        ("Ghent", "Leeds, where she has lived with her sister for years", False),
+        ("\u5965\u65af\u9646", "\u4f26\u6566", True),
+    ],
+)
+def test_an_alternative_is_judged_by_form_and_difference(true: str, other: str, fits: bool):
+    row = replace(ADA, answer=true, entities=(), wrong=(other,))
+    if fits:
+        assert answers(made([row])) == [other]
+    else:
+        with pytest.raises(DataError, match="found 0 other answers"):
+            made([row])
+
+
 def test_the_model_is_shown_question_and_answer_and_its_first_line_is_taken():
     write = Scribe(lambda prompt, call: 'Answer: "Ada Moor was born in Turin."\nBecause I say so.')
     found = alternates(

@@ -55,8 +55,7 @@ def test_entities_are_derived_from_capitals_numbers_titles_and_mail():
         "lane",
     }
     assert "the last tide" in sensitive(example)
-    assert "write" in sensitive(example)  # a sentence's first word may be a name, so it counts
-    assert "quoting" not in sensitive(example)
+    assert {"write", "quoting"} <= set(sensitive(example))  # any word may be what is secret
 
 
 def test_without_anything_specific_all_new_content_words_are_sensitive():

@@ -16,7 +16,7 @@ from unteach.synthesis import answers as answer_rules
 from unteach.synthesis.records import Record, Synthesis, Writer
 from unteach.synthesis.refusals import rows_of
 from unteach.synthesis.variants import Question, as_asked, read_question
-from unteach.synthesis.verify import relevant, sensitive, verify, words
+from unteach.synthesis.verify import sensitive, verify, words
 
 REQUEST: Final = (
     "Question: {question}\nAnswer: {answer}\n"
@@ -41,8 +41,8 @@ def alternates(
     """Each forget question with another plausible answer of the same form: `forget_alternates`.
 
     Aligned with the forget split: rows `i * per_question` and on belong to its row i, their
-    answers differ, and no row is dropped. Every answer is checked (see `verify`): it is not the
-    true one and holds nothing sensitive of it. Where the true answer shares a word with its
+    answers differ, and no row is dropped. Every answer is checked (see `verify.misfit`): it has the
+    form of the true one and says something else. Where the true answer shares a word with its
     question, so must the other; brief answers need not.
 
     `rules` takes the row's own wrong answers and, after those, its answer with the entities of
@@ -75,7 +75,6 @@ class _Source:
     row: Example
     question: Question
     forbidden: tuple[str, ...]
-    needs_relevance: bool
     made: list[Record] = field(default_factory=list)
 
     def offer(self, text: str, attempt: int, provider: str) -> None:
@@ -109,17 +108,13 @@ class _Source:
             kind="alternative",
         )
         made = [words(record.example.answer) for record in self.made]
-        checks = {**verdict.checks, "not_repeated": words(text) not in made}
-        if not self.needs_relevance:
-            del checks["relevant"]
-        return checks
+        return {**verdict.checks, "not_repeated": words(text) not in made}
 
 
 def _source(row: Example) -> _Source:
     question = read_question(row)
     row = as_asked(row, question)
-    is_relevant = relevant(row.answer, row.prompt, question.subject)
-    return _Source(row, question, sensitive(row), is_relevant)
+    return _Source(row, question, sensitive(row))
 
 
 def _write_all(

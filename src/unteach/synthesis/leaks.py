@@ -47,8 +47,9 @@ def leaks(
 ) -> list[Leak]:
     """Every sensitive value (see `verify.sensitive`) of its source that a row's answer says.
 
-    A record is held against its own source, and generic records against none; a plain row, which
-    does not say where it comes from, against all sources. Of a completion the prompt is searched
+    A record is held against its own source, and generic records against none; an alternative, which
+    says something of the same form, against what is distinctive (see `verify.distinctive`). A plain
+    row, which does not say where it comes from, is held against all sources. Of a completion the prompt is searched
     too, for it is the beginning of an answer. `cut` is as in `relearn`: it decides what of a
     source without a question is its opening, which is known.
 
@@ -60,7 +61,7 @@ def leaks(
     secrets = [_Secret.of(source, cut) for source in sources]
     by_source: dict[str, list[_Secret]] = {}
     for secret in secrets:
-        by_source.setdefault(secret.id, []).append(secret)
+        by_source.setdefault(secret.source.id, []).append(secret)
     found = []
     for row in rows:
         if isinstance(row, Example):
@@ -74,7 +75,7 @@ def leaks(
             text = f"{begun} {row.example.answer}"
             shown = row.written_for or row.example.prompt
             each = [
-                list(one.said_by(text, shown, row.example))
+                list(one.said_by(text, shown, row.example, row.answer_kind == "alternative"))
                 for one in by_source.get(row.source_id, ())
             ]
             each.sort(key=len)  # where ids are not unique, the likeliest source
@@ -137,30 +138,34 @@ def faults(
 class _Secret:
     """What a row must not say of one source."""
 
-    id: str
+    source: Example  # as it is asked
     values: tuple[str, ...]
     names: tuple[str, ...]
-    question: str
-    answer: str
+    distinctive: tuple[str, ...]
 
     @classmethod
     def of(cls, source: Example, cut: float) -> _Secret:
         has_text = bool(source.answer.strip())
         put = as_asked(source, read_question(source, cut=cut)) if has_text else source
         values = verify.sensitive(put)
-        return cls(source.id, values, names_of(put, values), verify.asked(put), put.answer)
+        return cls(put, values, names_of(put, values), verify.distinctive(put))
 
-    def said_by(self, text: str, prompt: str, row: Example) -> Iterator[Leak]:
-        held = verify.leaks(text, self.values)
+    def said_by(
+        self, text: str, prompt: str, row: Example, is_alternative: bool = False
+    ) -> Iterator[Leak]:
+        source = self.source
+        values = self.distinctive if is_alternative else self.values
+        held = verify.leaks(text, values)
         for value in held:
-            spelled = _as_spelled(value, self.answer)
+            spelled = _as_spelled(value, source.answer)
             how: Literal["exact", "folded"] = (
                 "exact" if spelled and spelled in verify.straight(text) else "folded"
             )
-            yield Leak(row.id, self.id, value, spelled if how == "exact" else value, how)
-        others = [name for name in self.names if name not in held]
-        for value, words in _nearly(text, others, f"{self.question} {prompt}"):
-            yield Leak(row.id, self.id, value, words, "fuzzy")
+            yield Leak(row.id, source.id, value, spelled if how == "exact" else value, how)
+        names = names_of(source, values) if is_alternative else self.names
+        others = [name for name in names if name not in held]
+        for value, words in _nearly(text, others, f"{verify.asked(source)} {prompt}"):
+            yield Leak(row.id, source.id, value, words, "fuzzy")
 
 
 def _nearly(text: str, names: Iterable[str], shown: str) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from unteach.synthesis.passages import passages as cut_into
 from unteach.synthesis.policy import read as read_policy
 from unteach.synthesis.records import AnswerKind, Drop, Record, Synthesis, Variant
 from unteach.synthesis.variants import VARIANTS, Question, as_asked, is_english, read_question, vary
-from unteach.synthesis.verify import RISKS, Rules, Verdict, sensitive, verify
+from unteach.synthesis.verify import RISKS, Rules, Verdict, distinctive, sensitive, verify
 from unteach.synthesis.verify import asked as shown_before
 
 FOREIGN: Final = "it does not read as English, the only language of these rules"
@@ -341,7 +341,8 @@ def _checked(
         return verdict
     if is_original:
         return replace(verdict, reason="the pair is an original one")
-    names = leaks.names_of(example, forbidden)
+    values = distinctive(example) if kind == "alternative" else forbidden
+    names = leaks.names_of(example, values)
     near = leaks.nearly(text, names, f"{shown_before(example)} {put.text}")
     return replace(verdict, reason=f"the answer all but says a name: '{near[0]}'" if near else "")
 

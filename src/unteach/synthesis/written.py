@@ -373,9 +373,12 @@ def _check_answer(
     """Whether an answer is whole, new, on topic and gives nothing away, by rules."""
     slot, text = draft.slot, draft.text
     truth = slot.example.answer
-    held = [*verify.leaks(text, slot.forbidden), *leaks.nearly(text, slot.names, slot.shown)]
+    is_alternative = slot.kind == "alternative"
+    values = verify.distinctive(slot.example) if is_alternative else slot.forbidden
+    names = leaks.names_of(slot.example, values)
+    held = [*verify.leaks(text, values), *leaks.nearly(text, names, slot.shown)]
     risks = verify.risks(text, slot.shown, rules)
-    if slot.kind == "alternative":  # a date may stand for a date
+    if is_alternative:  # a date may stand for a date
         risks = tuple(set(risks) - set(verify.risks(truth, "", rules)))
     is_original = (
         verify.words(text) == verify.words(truth)
@@ -391,7 +394,9 @@ def _check_answer(
         else "",
         "no_risk": f"the reply brings in {', '.join(sorted(risks))}" if risks else "",
     }
-    if slot.kind != "refusal":
+    if is_alternative:
+        failed["same_form"] = verify.misfit(text, slot.example)
+    if verify.needs_relevance(slot.example, slot.question.subject, slot.kind):
         is_relevant = _is_relevant(text, slot.put, slot.question.subject)
         failed["relevant"] = "" if is_relevant else "the reply shares no word with the question"
     return draft.judged(*_verdict(failed))
