@@ -496,9 +496,19 @@ def redact(
 
 @app.command()
 def score(
-    log: Annotated[Path, typer.Argument(help="a TOFU_EVAL.json of open-unlearning")],
+    log: Annotated[
+        Path,
+        typer.Argument(
+            help="a TOFU_EVAL.json or MUSE_EVAL.json of open-unlearning, or an "
+            "eval_log_aggregated.json of locuslab/tofu"
+        ),
+    ],
     retrained: Annotated[
         Path | None, typer.Option("--retrained", help="the log of the retrained model")
+    ] = None,
+    reference_auc: Annotated[
+        float | None,
+        typer.Option("--reference-auc", min=0, max=1, help="its Min-K AUC, for privleak"),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -506,9 +516,10 @@ def score(
 
     Example: unteach score TOFU_EVAL.json --retrained retain90/TOFU_EVAL.json
     """
-    from unteach.audit.published import tofu_table
+    from unteach.audit.published import table
 
-    found = tofu_table(_records(log), _records(retrained) if retrained else None)
+    theirs = _records(retrained) if retrained else None
+    found = table(_records(log), theirs, reference_auc=reference_auc)
     width = max(map(len, found))
     _say(as_json, dict(found), "\n".join(f"{n:<{width}}  {v:.6g}" for n, v in found.items()))
 

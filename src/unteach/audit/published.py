@@ -55,6 +55,98 @@ MIN_K = "mia_min_k"
 """The membership attack behind PrivLeak."""
 
 
+MUSE = ("forget_verbmem_ROUGE", "forget_knowmem_ROUGE", "retain_knowmem_ROUGE")
+"""What a MUSE_EVAL.json holds of texts; each is the F1 of ROUGE-L there."""
+
+LOCUSLAB: Mapping[str, str] = {
+    "forget": "eval_log_forget.json",
+    "retain": "eval_log.json",
+    "ra": "eval_real_author_wo_options.json",
+    "wf": "eval_real_world_wo_options.json",
+}
+"""Part of TOFU -> its name in the eval_log_aggregated.json of locuslab/tofu."""
+
+
+def table(
+    records: Mapping[str, Any],
+    retrained: Mapping[str, Any] | None = None,
+    *,
+    reference_auc: float | None = None,
+) -> dict[str, float]:
+    """Every aggregate of a TOFU_EVAL.json, a MUSE_EVAL.json or an eval_log_aggregated.json.
+
+    See `tofu_table`. MUSE's are the F1 of ROUGE-L of what was written, the attacks, and `privleak`.
+
+    Raises:
+        DataError: the log, or that of the retrained model, lacks a key that is needed, or the two
+            are of different kinds, rows, or ways to put a question.
+    """
+    records, retrained = _from_locuslab(records), _from_locuslab(retrained or {}) or None
+    if not any(name in records for name in MUSE):
+        return tofu_table(records, retrained, reference_auc=reference_auc)
+    found: dict[str, float] = {}
+    for name in (name for name in MUSE if name in records):
+        f1 = [_overlap(name, index, row)[2] for index, row in _samples(records, name).items()]
+        found[name] = float(np.mean(f1))
+    found |= {name: _attack(records, name) for name in records if name.startswith("mia_")}
+    if retrained is not None:
+        _require_same_rows(records, retrained)
+        if reference_auc is None and MIN_K in retrained:
+            reference_auc = _attack(retrained, MIN_K)
+    if reference_auc is not None and MIN_K in found:
+        found["privleak"] = privleak(found[MIN_K], reference_auc)
+    return found
+
+
+def _from_locuslab(log: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An eval_log_aggregated.json as a TOFU_EVAL.json would have it; other logs as they are."""
+    if LOCUSLAB["forget"] not in log:
+        return log
+    found: dict[str, Any] = {}
+    for part, file in LOCUSLAB.items():
+        if file not in log:
+            raise DataError(f"the log has no '{file}', which an eval_log_aggregated.json holds.")
+        rows = _mapping(log[file], f"'{file}'")
+        columns = {"Prob": "avg_gt_loss", "PERT_Prob": "average_perturb_loss"}
+        columns |= {"PARA_Prob": "avg_paraphrased_loss"} if RIGHT[part] == "PARA_Prob" else {}
+        for metric, column in columns.items():
+            losses = _mapping(_get(rows, column, file, "any"), f"'{column}' of '{file}'")
+            by_index = {index: {"avg_loss": loss} for index, loss in losses.items()}
+            found[f"{part}_Q_A_{metric}"] = {"value_by_index": by_index}
+        texts = _mapping(_get(rows, "generated_text", file, "any"), f"'generated_text' of '{file}'")
+        found[f"{part}_Q_A_ROUGE"] = {
+            "value_by_index": {
+                index: dict(zip(("input", "generation", "ground_truth"), one, strict=True))
+                for index, one in texts.items()
+            }
+        }
+    return found
+
+
+def _require_same_rows(records: Mapping[str, Any], retrained: Mapping[str, Any]) -> None:
+    """Refuse a reference log about other rows, or of a model that was asked in another way."""
+    for name in (n for n, one in records.items() if isinstance(one, Mapping)):
+        if not name.endswith("_ROUGE") or not name.startswith("forget") or name not in retrained:
+            continue
+        ours, theirs = _samples(records, name), _samples(retrained, name)
+        if ours.keys() != theirs.keys():
+            raise DataError(
+                f"the log has {len(ours)} forget samples and that of the retrained model "
+                f"{len(theirs)}: they must be of one forget split."
+            )
+        for key, what in (
+            ("ground_truth", "its forget split is another"),
+            ("input", "it is of another model, or was asked with another chat template"),
+        ):
+            for index, row in ours.items():
+                if row.get(key) != theirs[index].get(key):
+                    raise DataError(
+                        f"the log of the retrained model has another '{key}' in sample {index} of "
+                        f"'{name}': {what}. Give the log of the same base model, retrained without "
+                        "the same forget split."
+                    )
+
+
 def tofu_table(
     records: Mapping[str, Any],
     retrained: Mapping[str, Any] | None = None,
@@ -92,6 +184,7 @@ def tofu_table(
                 f"{len(theirs)}: forget01 goes with retain99, forget05 with retain95, forget10 "
                 "with retain90."
             )
+        _require_same_rows(records, retrained)
         table["forget_quality"] = forget_quality(ours, theirs)
         if reference_auc is None and MIN_K in retrained:
             reference_auc = _attack(retrained, MIN_K)
