@@ -19,6 +19,7 @@ class Answered:
     headers: Mapping[str, str] = field(default_factory=dict)
     hang: bool = False
     claimed: int | None = None
+    endless: bool = False
 
 
 Script = Callable[[dict[str, Any], int], Answered]
@@ -60,6 +61,11 @@ class Service:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
+                while answer.endless and not service.done.is_set():
+                    try:
+                        self.wfile.write(b" " * 2**16)
+                    except OSError:  # the other side has had enough
+                        return
 
             def log_message(self, *args: object) -> None:
                 pass

@@ -735,3 +735,20 @@ def test_a_hash_hangs_on_everything_that_is_asked():
         prompt_hash("place", "m", hello(seed=1)),
     ]
     assert len({same, *others}) == 4
+
+
+def test_a_reply_without_end_is_given_up(start: Start):
+    service, endpoint = start(lambda body, number: Answered(endless=True, claimed=10**12))
+    (reply,) = replace(endpoint, retries=1)([hello()])
+    assert reply.text == ""
+    assert "more than 4,194,304 bytes or 600 seconds" in reply.reason
+    assert len(service.asked) == 2
+
+
+def test_a_reply_that_takes_without_end_is_given_up(start: Start):
+    """A clock that passes 400 seconds a look; the service itself never pauses for long."""
+    service, endpoint = start(lambda body, number: Answered(endless=True, claimed=10**12))
+    times = iter(range(0, 10**6, 400))
+    slow = replace(endpoint, retries=0, clock=Clock(lambda: float(next(times)), lambda *_: None))
+    (reply,) = slow([hello()])
+    assert "600 seconds" in reply.reason

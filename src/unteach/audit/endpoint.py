@@ -24,6 +24,9 @@ TRIES = 3
 MAX_TOKENS = 256
 """Of a reply with scores, as in ReLearn; enough for every letter."""
 
+LONGEST = 10_000
+"""Characters of a reply that can be one object with a score for each letter."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -96,6 +99,8 @@ def read_scores(reply: str, number: int) -> tuple[float, ...] | None:
 
     It must be one JSON object with each letter once and numbers from 1 to 5, perhaps fenced.
     """
+    if len(reply) > LONGEST:
+        return None
     fenced = re.fullmatch(r"\s*```(?:json)?\s*(.*?)\s*```\s*", reply, re.DOTALL)
     try:
         # pairs, because a dict would keep the last of two scores for one letter

@@ -45,6 +45,8 @@ LONGEST_PAUSE = 120.0
 """Seconds; a service that asks for more is asked again after these."""
 SILENCE = 3
 """Requests in a row without any reply after which the service counts as gone."""
+MOST_BYTES = 4 * 2**20
+"""Of one reply: far above what any `max_tokens` here comes to."""
 MILLION = 1_000_000
 
 
@@ -124,7 +126,8 @@ class Pace:
 class Endpoint:
     """A model at `url` (as far as `/v1`) that is asked by `/chat/completions`.
 
-    `timeout` and `pause`, the wait before the first repetition, are seconds. The rate counts every
+    `timeout`, of a silence, `patience`, for a whole reply, and `pause`, the wait before the first
+    repetition, are seconds. The rate counts every
     request that is sent, repetitions too. A service that does not know `seed` or `max_tokens`
     refuses, and its own words are in the reason.
     """
@@ -135,6 +138,7 @@ class Endpoint:
     cache: Path
     concurrency: int = 4
     timeout: float = 60.0
+    patience: float = 600.0
     retries: int = 5
     pause: float = 1.0
     requests_per_minute: float | None = None
@@ -265,7 +269,20 @@ class Endpoint:
         # a redirect would carry the key to whatever host it names
         opener = urllib.request.build_opener(_NoRedirect)
         with opener.open(request, timeout=self.timeout) as response:
-            return response.read()
+            return self._whole(response)
+
+    def _whole(self, response: http.client.HTTPResponse) -> bytes:
+        """The body, within bounds: a service may go on without end, or a byte at a time."""
+        last, content = self.clock.now() + self.patience, bytearray()
+        while part := response.read1(2**16):
+            content += part
+            if len(content) > MOST_BYTES or self.clock.now() > last:
+                raise _EndlessReplyError(
+                    f"(more than {MOST_BYTES:,} bytes or {self.patience:g} seconds)"
+                )
+        if response.length:
+            raise http.client.IncompleteRead(bytes(content), response.length)
+        return bytes(content)
 
     def _read(self, content: bytes) -> _Said:
         try:
@@ -363,6 +380,10 @@ class _Call:
             if self._silent >= SILENCE and not self.stopped.is_set():
                 self.reason = reason
                 self.stopped.set()
+
+
+class _EndlessReplyError(OSError):
+    """A reply that is longer, or takes longer, than any reply should."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
