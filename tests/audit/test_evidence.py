@@ -299,3 +299,15 @@ def test_a_model_known_by_its_files_alone(ev: Evidence, tmp_path: Path):
         f"{tmp_path / 'run'} did not measure forget.texts(9) on these rows. Audit it again with the "
         "same audits, or name the model itself."
     )
+
+
+def test_a_damaged_file_is_measured_again(ev: Evidence, passes: list[int]):
+    first = ev.tokens("forget")
+    (path,) = ev.store.glob("*.npz")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    for damaged in (bytes(content), b"", path.read_bytes()[:100]):
+        path.write_bytes(damaged)
+        count = len(passes)
+        assert equal(replace(ev).tokens("forget"), first)
+        assert len(passes) > count

@@ -747,7 +747,7 @@ def test_a_reply_without_end_is_given_up(start: Start):
 
 def test_a_reply_that_takes_without_end_is_given_up(start: Start):
     """A clock that passes 400 seconds a look; the service itself never pauses for long."""
-    service, endpoint = start(lambda body, number: Answered(endless=True, claimed=10**12))
+    _, endpoint = start(lambda body, number: Answered(endless=True, claimed=10**12))
     times = iter(range(0, 10**6, 400))
     slow = replace(endpoint, retries=0, clock=Clock(lambda: float(next(times)), lambda *_: None))
     (reply,) = slow([hello()])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -339,12 +342,10 @@ class Evidence:
         return TABLES[read.kind](self, read.split, *read.arguments)
 
     def _found(self, read: Read) -> Path | None:
-        """The file that holds it, of this cache or of an earlier run."""
+        """The file that holds it, of this cache or of an earlier run; a damaged one holds nothing."""
         path = self._path(read)
-        if path.exists():
-            return path
         kept = (next(folder.glob(f"*{path.name}"), None) for folder in self.also)
-        return next((found for found in kept if found), None)
+        return next((found for found in (path, *kept) if found and _is_there(found)), None)
 
     def _path(self, read: Read) -> Path:
         return self.store / f"{key_of(*self._key(read))}.npz"
@@ -387,6 +388,23 @@ def _in_order(pieces: Sequence[tuple[Sequence[int], Tokens]]) -> Tokens:
         **{c: np.concatenate([getattr(table, c) for table in tables]) for c in columns},
     )
     return joined.take(np.argsort(numbers).tolist())
+
+
+def _is_there(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    state = path.stat()
+    return _is_whole(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _is_whole(path: Path, changed: int, size: int) -> bool:
+    """Whether every array agrees with its checksum; looked at once for each state of the file."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+        return False
 
 
 def _write(path: Path, read: Read, value: Any, about: dict[str, str]) -> None:

@@ -48,7 +48,7 @@ _SCALE = re.compile(r"(-?\d+(?:\.\d+)?) to (\d+(?:\.\d+)?)")
 ROUNDING = 1e-6
 """How far a mean of numbers of 32 bits may leave its scale."""
 
-Gap = Annotated[float | None, BeforeValidator(_finite)]
+Gap = Annotated[FiniteFloat | None, BeforeValidator(_finite)]
 
 
 class _Part(BaseModel):
@@ -165,7 +165,7 @@ class Stage(_Part):
     """
 
     stage: str
-    seconds: float | None = None
+    seconds: Gap = None
     cached: bool = False
     found: dict[str, Gap] = Field(default_factory=dict)
 
@@ -218,7 +218,7 @@ class Record(_Part):
     model: BaseRecord
     packages: dict[str, str] = Field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
-    seconds: float | None = None
+    seconds: Gap = None
     peak_memory_bytes: int | None = None
     splits: dict[str, SplitRecord] = Field(default_factory=dict)
     models: dict[str, ModelRecord | None] = Field(default_factory=dict)
@@ -235,7 +235,7 @@ class Step(_Part):
 
     stage: str
     step: int
-    epoch: float | None = None
+    epoch: Gap = None
     loss: Gap = None
     terms: dict[str, Gap] = Field(default_factory=dict)
 
