@@ -6,6 +6,7 @@ import copy
 import difflib
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -701,7 +702,7 @@ def _owner(loc: tuple[int | str, ...]) -> list[str]:
 def missing_models(recipe: Recipe) -> Iterator[str]:
     """A sentence for each model that is named by a path at which nothing is; a hub id may be anywhere."""
     for field, name in (("model", recipe.model), ("gold", recipe.gold)):
-        if name is not None and _is_path(name) and not Path(name).expanduser().exists():
+        if name is not None and _is_path(name) and not os.path.exists(os.path.expanduser(name)):
             yield f"{field}: {name}: there is no such file or folder."
 
 

@@ -475,3 +475,29 @@ def test_what_is_no_device_says_so(monkeypatch, name: str):
     assert str(raised.value) == (
         f"device: '{name}' is not a device. Use auto, cpu, cuda, cuda:1 or mps."
     )
+
+
+@pytest.mark.parametrize("size", [0, 3, 10, 40])
+def test_a_gguf_file_that_was_cut_off_is_refused(tmp_path, monkeypatch, size):
+    pytest.importorskip("gguf")
+    monkeypatch.setenv("UNTEACH_CACHE", str(tmp_path / "cache"))
+    header = b"GGUF" + (3).to_bytes(4, "little") + (9).to_bytes(8, "little") * 4
+    (tmp_path / "m.gguf").write_bytes(header[:size])
+    with pytest.raises(ModelError, match=r"the GGUF file cannot be converted"):
+        locate(str(tmp_path / "m.gguf"), LoadOptions())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("num_attention_heads", 0), ("hidden_size", -1), ("hidden_size", "x"), ("head_dim", 0)),
+        *(("rms_norm_eps", "a"), ("vocab_size", -5), ("pad_token_id", 10**6)),
+    ],
+)
+def test_an_impossible_configuration_is_refused(folder: Path, key: str, value: object):
+    """Each ended in another exception of transformers', torch's or Python's own."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {key: value}))
+    place = locate(str(folder), CPU)
+    with pytest.raises(ModelError, match=r"cannot be loaded as|lack"):
+        load(place, CPU)

