@@ -132,6 +132,14 @@ class _Loader(yaml.SafeLoader):
         except yaml.reader.ReaderError as error:
             raise MalformedError(f"{error.reason} (character {error.position + 1})") from None
 
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        """Bounded here already, as the scanner's time grows with the square of the depth."""
+        if self.flow_level >= DEEPEST:
+            raise yaml.scanner.ScannerError(
+                None, None, f"it is nested more than {DEEPEST} levels deep", self.get_mark()
+            )
+        super().fetch_flow_collection_start(TokenClass)
+
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """As YAML has it; `!!int x` is refused with its place."""
         try:
