@@ -16,10 +16,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from tests.conftest import loaded
 from tests.run.conftest import ASCENT, KEEP, Call, Ground, stage
-from unteach.errors import ModelError, OutputError
+from unteach.errors import DivergedError, ModelError, OutputError
 from unteach.model.load import LoadOptions, load, locate, save
 from unteach.report.read import read
-from unteach.run import pipeline
+from unteach.run import examine, pipeline
+from unteach.run.examine import measured_as
 from unteach.run.folder import RunFolder
 from unteach.run.pipeline import audit, run
 
@@ -259,6 +260,152 @@ def test_shards_in(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
     folder = run(recipe, tmp_path / "run")
     assert audited_anew(ground, folder.model, tmp_path, monkeypatch) == numbers(folder)
+
+
+def test_gguf_in(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("gguf", reason="the package that reads GGUF files is not installed")
+    file = write_gguf(ground.model, tmp_path / "tiny.gguf")
+    recipe = ground.recipe(model=str(file), teach=None, method=[stage(select=LORA)], audits=AUDITS)
+    folder = run(recipe, tmp_path / "run")
+    assert audited_anew(ground, folder.model, tmp_path, monkeypatch) == numbers(folder)
+
+
+def write_gguf(folder: Path, out: Path) -> Path:
+    """The tiny model as a GGUF file; its reader asks for one merge, so the vocabulary gets `ab`."""
+    import gguf
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokens = [*tokenizer.convert_ids_to_tokens(range(len(tokenizer))), "ab"]
+    writer = gguf.GGUFWriter(out, "llama")
+    writer.add_context_length(1024)
+    writer.add_embedding_length(32)
+    writer.add_block_count(2)
+    writer.add_feed_forward_length(96)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_dimension_count(8)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3] * 5 + [1] * (len(tokens) - 5))
+    writer.add_token_merges(["a b"])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(tokenizer.eos_token_id)
+    writer.add_pad_token_id(0)
+    writer.add_chat_template(tokenizer.chat_template)
+    for name, values in load_file(folder / "model.safetensors").items():
+        if name == "model.embed_tokens.weight":
+            values = torch.cat([values, values[:1]])
+        writer.add_tensor(in_gguf(name), values.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return out
+
+
+def in_gguf(name: str) -> str:
+    """A Llama's parameter as llama.cpp calls it."""
+    for theirs, ours in (
+        ("model.embed_tokens", "token_embd"),
+        ("model.norm", "output_norm"),
+        ("model.layers", "blk"),
+        ("self_attn.o_proj", "attn_output"),
+        ("self_attn.", "attn_"),
+        ("mlp.", "ffn_"),
+        ("post_attention_layernorm", "ffn_norm"),
+        ("input_layernorm", "attn_norm"),
+        ("_proj", ""),
+    ):
+        name = name.replace(theirs, ours)
+    return name
+
+
+def test_a_run_in_bf16(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An adapter in float32 on a base in bfloat16 is merged by rounding; what is saved is that."""
+    given = adapter_of(ground.model, tmp_path / "given", kinds()["dora"])
+    train = stage(ASCENT, KEEP, select=LORA)
+    recipe = ground.recipe(
+        model=str(given), dtype="bfloat16", teach=None, method=[train], audits=AUDITS
+    )
+    folder = run(recipe, tmp_path / "run")
+    assert types(folder.model) == {"torch.bfloat16"}
+    monkeypatch.setenv("UNTEACH_CACHE", str(tmp_path / "anew"))
+    assert numbers(audit(recipe, str(folder.model), tmp_path / "audit")) == numbers(folder)
+
+
+def test_a_weight_too_large_for_the_checkpoints_numbers_is_a_sentence(
+    ground: Ground, tmp_path: Path
+):
+    """float16 ends at 65504."""
+    start = loaded(ground.model)
+    save(start.model.to(torch.float16), start.tokenizer, tmp_path / "half")
+    huge = {"edit": {"name": "noise", "std": 1e6}}
+    recipe = ground.recipe(model=str(tmp_path / "half"), teach=None, method=[huge], audits=AUDITS)
+    with pytest.raises(DivergedError, match=r"too large for torch\.float16"):
+        run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_numbers_of_one_type_or_device_are_not_those_of_another(
+    ground: Ground, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The same weights in bfloat16, on another kind of device, or by another version of torch."""
+    place = locate(str(ground.model), CPU)
+    keys = {measured_as(place, CPU), measured_as(place, LoadOptions("cpu", "bfloat16"))}
+    monkeypatch.setattr(examine, "device", lambda name: "cuda:1")
+    keys.add(measured_as(place, CPU))
+    monkeypatch.setattr("importlib.metadata.version", lambda package: "0")
+    keys.add(measured_as(place, CPU))
+    assert len(keys) == 4
+    monkeypatch.undo()
+    monkeypatch.setenv("UNTEACH_CACHE", str(tmp_path / "cache"))
+    for dtype in ("float32", "bfloat16"):
+        recipe = ground.recipe(dtype=dtype, teach=None, method=[], audits=AUDITS)
+        folder = audit(recipe, str(ground.model), tmp_path / dtype)
+        monkeypatch.setenv("UNTEACH_CACHE", str(tmp_path / f"cache of {dtype}"))
+        alone = audit(recipe, str(ground.model), tmp_path / f"{dtype} alone")
+        monkeypatch.setenv("UNTEACH_CACHE", str(tmp_path / "cache"))
+        assert numbers(folder) == numbers(alone)
+
+
+def test_a_model_taught_otherwise_is_not_gone_on_from(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Another device teaches other weights under the same recipe."""
+    recipe = ground.recipe(audits=AUDITS)
+    killed(recipe, tmp_path / "run", monkeypatch)
+    taught = RunFolder(tmp_path / "run").read_record()
+    assert taught["started_from"]
+    RunFolder(tmp_path / "run").write_record(started_from="other")
+    with pytest.raises(OutputError, match="is not the one this run was started with"):
+        run(recipe, tmp_path / "run")
+
+
+def test_the_last_adapter_on_a_hub_model_names_its_revision(
+    ground: Ground, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """So PEFT opens it alone, wherever it is."""
+    from huggingface_hub import constants
+    from peft import PeftConfig
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    repository = tmp_path / "hub" / "models--some--model"
+    shutil.copytree(ground.model, repository / "snapshots" / ("a" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    recipe = ground.recipe(
+        model="some/model", teach=None, method=[stage(select=LORA)], audits=AUDITS
+    )
+    folder = run(recipe, tmp_path / "run")
+    config = PeftConfig.from_pretrained(folder.last_adapter)
+    assert (config.base_model_name_or_path, config.revision) == ("some/model", "a" * 40)
+    alone, whole = (
+        load(locate(str(path), CPU), CPU).model.state_dict()
+        for path in (folder.last_adapter, folder.model)
+    )
+    assert all(torch.equal(alone[name], whole[name]) for name in whole)
 
 
 def test_the_last_adapter_is_kept_beside_the_whole_model(

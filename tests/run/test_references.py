@@ -77,6 +77,7 @@ def test_what_it_did_not_measure_is_unavailable(
     ("change", "said"),
     [
         ({"evidence": 1}, "another version of the measurements"),
+        ({"dtype": "bfloat16"}, "another number type"),
         ({"rendering": "other"}, "another chat template, system message or tokenizer"),
         ({"splits": {"retain": {"rows": 3, "sha256": "other"}}}, "other rows of retain"),
         ({"models": {}}, "the run has not audited a model"),

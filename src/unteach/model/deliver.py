@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unteach.errors import ModelError
+from unteach.errors import DivergedError, ModelError
 from unteach.model import fingerprint, weights
 from unteach.model.load import Loaded, LoadOptions, load, locate, save
 
@@ -55,13 +55,21 @@ def as_stored(loaded: Loaded) -> None:
 
     So a checkpoint in bfloat16 does not come out at twice its size, and what is measured is what
     the saved numbers say.
+
+    Raises:
+        DivergedError: a weight is too large for that type.
     """
     stored = weights.number_type(loaded.place.weight_files())
     if stored is None:
         return
-    for p in loaded.model.parameters():
+    for name, p in loaded.model.named_parameters():
         if p.is_floating_point() and stored.itemsize < p.dtype.itemsize:
             p.data = p.data.to(stored)
+            if not p.data.isfinite().all():
+                raise DivergedError(
+                    f"{name} holds numbers that are too large for {stored}, in which the checkpoint is "
+                    "kept. Lower the learning rate."
+                )
 
 
 def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

@@ -284,10 +284,14 @@ def _readable(place: ModelPlace, what: str) -> Iterator[None]:
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write a folder that `from_pretrained` (or PEFT, for an adapter) opens; safetensors only."""
+    from peft import PeftModel
+
+    # PEFT would ask the hub whether the vocabulary has grown since, which it has not
+    more = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
     card = folder / "README.md"
     is_theirs = card.exists()
     with quiet():
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, **more)
         tokenizer.save_pretrained(folder)
     if not is_theirs:
         card.unlink(missing_ok=True)  # PEFT's own card is a form with nothing filled in

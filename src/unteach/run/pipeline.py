@@ -82,6 +82,7 @@ def run(
             original, had_original = teach.original(ready, progress)
             gold, had_gold = teach.gold(ready, progress)
         clock.note("teach", cached=had_original and had_gold)
+        _require_same_original(folder, original)
         with tracked(recipe, folder) as track:
             unlearned, splits, held = _unlearn(
                 ready, original, gold, folder, clock, progress, track
@@ -271,6 +272,17 @@ def _require_same_start(folder: RunFolder, ready: Prepared) -> None:
             f"{folder.path}: {' and '.join(changed)} are not those this run was started with. "
             "Put them back, choose another --out, or give --overwrite to start anew."
         )
+
+
+def _require_same_original(folder: RunFolder, original: ModelPlace) -> None:
+    """A run goes on from the model that its first stages changed: one taught anew may be another."""
+    before = folder.read_record().get("started_from", original.key)
+    if before != original.key:
+        raise OutputError(
+            f"{folder.path}: the model that was taught is not the one this run was started with, as "
+            "where the cache or the device is another. Choose the former, or give --overwrite."
+        )
+    folder.write_record(started_from=original.key)
 
 
 def _called(model: str) -> str:
