@@ -122,6 +122,21 @@ def test_layers_are_found_by_name(tiny_folder):
     ]
 
 
+@pytest.mark.parametrize(("ends", "expected"), [((0.0, 0.22), [0]), ((0.5, 1), [1]), ((), [0, 1])])
+def test_layers_of_some_blocks_by_share_of_the_depth(tiny_folder, ends, expected):
+    """Of two blocks 0.22 is block 0, and 0.5 block 1."""
+    model = layers(looked(loaded(tiny_folder)), pattern=r"mlp\.down_proj", blocks=ends).model
+    assert [n for n, p in model.named_parameters() if p.requires_grad] == [
+        f"model.layers.{i}.mlp.down_proj.weight" for i in expected
+    ]
+
+
+@pytest.mark.parametrize("ends", [(0.5,), (1, 0)])
+def test_layers_need_a_first_and_a_last_block(tiny_folder, ends):
+    with pytest.raises(RecipeError, match=r"layers.blocks is .* names a first and a last block"):
+        layers(looked(loaded(tiny_folder)), pattern="mlp", blocks=ends)
+
+
 def test_layers_that_do_not_exist_are_named_with_examples(tiny_folder):
     with pytest.raises(RecipeError, match=r"'h\\.7' is found in none .* model.norm.weight"):
         layers(looked(loaded(tiny_folder)), pattern=r"h\.7")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor
 
 from tests.conftest import adapted, encoded, loaded, people
+from unteach.errors import RecipeError
 from unteach.method.objectives.likelihood import ascent, nll
+from unteach.method.objectives.representation import random_direction
 from unteach.method.rules.sum import weighted_sum
 from unteach.model.load import Loaded
 from unteach.model.reference import mean_probability
@@ -235,3 +238,37 @@ def test_runs_of_different_types_follow_one_another(tiny_chat_folder):
     for dtype in ("float32", "bfloat16", "float32"):
         start = loaded(tiny_chat_folder)
         assert train(start.model, make_plan(start, steps=1, dtype=dtype)) == 1
+
+
+def test_a_loss_that_no_trained_weight_can_change_is_refused_by_name(start: Loaded):
+    """It reads block 0 of two, and block 1 alone is trained: no step could ever do anything."""
+    for name, p in start.model.named_parameters():
+        p.requires_grad_(name == "model.layers.1.mlp.down_proj.weight")
+    steer = Term(
+        "forget.random_direction",
+        "forget",
+        partial(random_direction, layer=0),
+        "token",
+        frozenset({"hidden.0"}),
+    )
+    before = weights(start.model)
+    with pytest.raises(
+        RecipeError,
+        match=r"forget.random_direction can change none .*layers.1.mlp.down_proj.* layer 0 of 2",
+    ):
+        lines_of(start, terms=[steer, RETAIN])
+    assert torch.equal(weights(start.model), before)
+
+
+def test_a_stage_that_moves_nothing_is_an_error(start: Loaded):
+    """Every row is at its level from the first step on, so none asks for anything."""
+    with pytest.raises(RecipeError, match=r"training moved none of \d+ parameters"):
+        lines_of(start, terms=[replace(FORGET, level=1.0)])
+
+
+def test_steps_too_small_for_the_dtype_are_an_error(start: Loaded):
+    """A weight of 1 has lost 1e-12 when it goes back to bfloat16."""
+    start.model.bfloat16().requires_grad_(False)
+    start.model.model.norm.weight.requires_grad_(True)
+    with pytest.raises(RecipeError, match="too small for the model's dtype"):
+        lines_of(start, optimizer=partial(sgd, lr=1e-12), dtype="bfloat16")

@@ -188,8 +188,10 @@ def experts_of(model: nn.Module) -> list[str]:
     return [n for n, p in named.items() if id(p) in inside and n.endswith("_proj")]
 
 
-def matching(model: nn.Module, pattern: str, asker: str) -> dict[str, nn.Parameter]:
-    """The parameters in whose name a regular expression is found.
+def matching(
+    model: nn.Module, pattern: str, asker: str, among: Collection[str] | None = None
+) -> dict[str, nn.Parameter]:
+    """The parameters in whose name a regular expression is found, of all or `among` these names.
 
     The last matrix of an MLP goes by Llama's name too, so that a pattern written for one architecture
     holds for another: GPT-2's `h.3.mlp.c_proj.weight` is also `layers.3.mlp.down_proj.weight`.
@@ -201,7 +203,7 @@ def matching(model: nn.Module, pattern: str, asker: str) -> dict[str, nn.Paramet
         wanted = re.compile(pattern)
     except re.error as error:
         raise RecipeError(f"{asker} '{pattern}' is not a regular expression: {error}.") from None
-    named = dict(model.named_parameters())
+    named = {n: p for n, p in model.named_parameters() if among is None or n in among}
     also = _as_of_llama(model)
     found = {
         name: p
@@ -209,11 +211,9 @@ def matching(model: nn.Module, pattern: str, asker: str) -> dict[str, nn.Paramet
         if wanted.search(name) or wanted.search(also.get(id(p), name))
     }
     if not found:
-        names = list(named)
-        examples = ", ".join(dict.fromkeys((names[0], names[len(names) // 2], names[-1])))
         raise RecipeError(
-            f"{asker} '{pattern}' is found in none of the model's {len(names)} parameter names. "
-            f"Three of them: {examples}."
+            f"{asker} '{pattern}' is found in none of {len(named)} parameter names. "
+            f"Some of them: {spread(list(named))}."
         )
     return found
 
@@ -226,6 +226,16 @@ def _as_of_llama(model: nn.Module) -> dict[int, str]:
             for mlp in mlps(block):
                 names[id(mlp.out.parameter)] = f"layers.{number}.mlp.down_proj.weight"
     return names
+
+
+def spread(names: Sequence[str]) -> str:
+    """The first, the middle and the last of some names, for a sentence."""
+    return ", ".join(dict.fromkeys((names[0], names[len(names) // 2], names[-1])))
+
+
+def parameter_name(model: nn.Module, parameter: Tensor) -> str:
+    """The name under which a model lists one of its parameters."""
+    return next(name for name, p in model.named_parameters() if p is parameter)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,11 @@ def of_weights(model: nn.Module) -> str:
     named = [*model.named_parameters(), *model.named_buffers()]  # what is tied is named once
     found = [(n, list(t.shape), _digest(t)) for n, t in named if n in saved]
     return key_of(sorted(found))
+
+
+def of_parameters(named: Iterable[tuple[str, Tensor]]) -> str:
+    """Content key of the values of these."""
+    return key_of([(name, _digest(values)) for name, values in named])
 
 
 def _digest(values: Tensor) -> str:

@@ -232,6 +232,8 @@ def _train(state: Unlearning, stage: recipes.Train, at: str, more_follow: bool) 
         )
     except DivergedError as error:
         raise DivergedError(f"{at}: {error}") from None
+    except RecipeError as error:
+        raise RecipeError([f"{at}: {problem}" for problem in error.problems]) from None
     # where the selection changes the model below it too, an adapter alone says nothing
     if isinstance(model, PeftModel) and (more_follow or not entry.facts["adapter"]):
         model = model.merge_and_unload()

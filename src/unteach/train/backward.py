@@ -19,7 +19,9 @@ from torch import Tensor
 
 from unteach.data.batches import Batch, collate
 from unteach.data.render import Encoding
+from unteach.errors import RecipeError
 from unteach.method.rules.step import Around
+from unteach.model.blocks import blocks, spread
 from unteach.model.reference import Reference
 from unteach.model.scores import Scores, beside, score, unscored
 from unteach.train.term import Needs, Term, parsed, per_row, total, unreduced
@@ -97,12 +99,28 @@ class Passes:
                     (k, term, total(term, x, chosen) / self._denominator(term, chosen))
                     for (k, term), x in zip(mine, scores, strict=True)
                 ]
+                if learn:
+                    self._require_reach(parts)
                 loss = sum((term.coefficient * v for _, term, v in parts), torch.zeros(()))
                 if learn and loss.requires_grad:
                     loss.backward()
                 for k, _, value in parts:
                     values[k] += value.detach()
         return (reduce(values, "sum") if self.processes.num_processes > 1 else values).tolist()
+
+    def _require_reach(self, parts: Sequence[tuple[int, Term, Tensor]]) -> None:
+        """Refuse a loss that no trained weight can change: a run would end as if it were done."""
+        for _, term, value in parts:
+            if value.requires_grad or not value:  # 0 where every row is at its level already
+                continue
+            names = [n for n, p in self.model.named_parameters() if p.requires_grad]
+            layers = [need.removeprefix("hidden.") for need in parsed(term.reads).own]
+            raise RecipeError(
+                f"{term.name} can change none of the {len(names)} parameters that are trained "
+                f"({spread(names)}): it reads layer {' and '.join(sorted(layers))} of "
+                f"{len(blocks(self.model))}, and they all come after it. Select weights of that block or of "
+                "earlier ones, or have the loss read a later layer."
+            )
 
     def _parts(
         self, terms: Sequence[Term], around: Around | None

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from unteach.data.batches import rows_of_step
 from unteach.data.render import Encoding
-from unteach.errors import DivergedError
+from unteach.errors import DivergedError, RecipeError
 from unteach.method.objectives.likelihood import nll
 from unteach.method.rules.step import Rule, Step
+from unteach.model.blocks import spread
+from unteach.model.fingerprint import of_parameters
 from unteach.model.reference import Reference
 from unteach.train.backward import Passes
 from unteach.train.checkpoint import Checkpoint
@@ -85,13 +87,15 @@ def train(
     With `keep_end` the finished state is checkpointed too: another stage follows in the same run.
 
     Raises:
+        DivergedError: a loss or a gradient is not a finite number.
+        RecipeError: a term can change no trained weight, or at the end no weight has changed.
         KeyboardInterrupt: Ctrl-C, passed on once the step under way is done and saved.
     """
     processes = PartialState(cpu=model.device.type == "cpu")
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     parameters = [p for _, p in named]
     masks = [plan.masks.get(name) for name, _ in named]
-    with _in_float32(parameters):
+    with _must_move(named), _in_float32(parameters):
         optimizer = plan.optimizer(parameters)
         base_rates = [group["lr"] for group in optimizer.param_groups]
         pass_rows = len(plan.rows[plan.terms[0].split])
@@ -254,6 +258,19 @@ def _interrupt_between_steps() -> Iterator[Callable[[], bool]]:
     finally:
         for number in stops:
             signal.signal(number, signal.default_int_handler)
+
+
+@contextmanager
+def _must_move(named: Sequence[tuple[str, Tensor]]) -> Iterator[None]:
+    """Refuse to call a model trained whose weights are, bit for bit, what they were."""
+    before = of_parameters(named)
+    yield
+    if of_parameters(named) == before:
+        raise RecipeError(
+            f"training moved none of {len(named)} parameters ({spread([n for n, _ in named])}): either no "
+            "row asked for a change, or each was too small for the model's dtype. Look at grad_norm in "
+            "the log; if it is above 0, raise the learning rate."
+        )
 
 
 @contextmanager
