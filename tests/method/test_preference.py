@@ -59,6 +59,12 @@ def test_npo_sums_over_the_answer():
     assert npo(x, beta=0.5).tolist() == [pytest.approx(5.2530, abs=1e-3)]
 
 
+def test_npo_of_means_averages_over_the_answer():
+    """Two tokens that gained 2 nats each are a mean gain of 2: 5.253, as of one token."""
+    x = scores([[-1.0, -1.0]], ref=scores([[-3.0, -3.0]]))
+    assert npo(x, beta=0.5, mean=True).tolist() == [pytest.approx(5.2530, abs=1e-3)]
+
+
 @pytest.mark.parametrize("beta", [0.1, 1.0])
 def test_npo_pulls_less_the_less_sure_the_model_is(beta: float):
     """d/ds = 2 sigmoid(beta (s - s_ref)): 1 at the reference, 2 sigmoid(-4 beta) four nats below."""

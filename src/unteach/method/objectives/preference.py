@@ -22,13 +22,15 @@ from unteach.registry import objective
 
 
 @objective(unit="sequence", needs=("ref.logp",), source="arXiv:2404.05868")
-def npo(x: Scores, *, beta: Positive = 0.1) -> Tensor:
+def npo(x: Scores, *, beta: Positive = 0.1, mean: bool = False) -> Tensor:
     """Negative preference optimisation, [B] nats.
 
     Ascent whose gradient fades once the model is less sure than the reference; as beta -> 0 it
-    becomes plain ascent. Log-probabilities are summed over the answer, as in the paper's code.
+    becomes plain ascent. Log-probabilities are summed over the answer, as in the paper's code, or
+    with `mean` averaged over its tokens, as in the SemEval-2025 release, which takes one mean of all
+    tokens of its micro-batch of one or two rows; here each row has its own.
     """
-    return -2 / beta * F.logsigmoid(-beta * (x.seq_logp - x.ref.seq_logp))
+    return -2 / beta * F.logsigmoid(-beta * _gain(x, mean=mean))
 
 
 @objective(unit="token", needs=("ref.logp",), source="arXiv:2502.19301")
