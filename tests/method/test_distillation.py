@@ -247,14 +247,15 @@ def test_swapped_teacher_is_the_reference_on_the_other_row():
 def test_swapped_teacher_leaves_out_the_name_and_finds_what_follows():
     """Answer 7 8 1 2 3 (a name of two tokens), with another name of one: 9 1 2 3.
 
-    Tokens 1 2 3 are columns 2 to 4 of the row, and columns 1 to 3 of its pair.
+    Tokens 1 2 3 are columns 2 to 4 of the row, and columns 1 to 3 of its pair. The three stand for
+    all five, so each weighs 5/3.
     """
     z, teacher = noise(0, 1, 5, 10), noise(1, 1, 4, 10)
     x = rows(z, [[7, 8, 1, 2, 3]], swapped=rows(teacher, [[9, 1, 2, 3]], ref=rows(teacher)))
     loss = swapped_teacher(x)
     assert loss[0, :2].tolist() == [0, 0]
     expected = kl(rows(z[:, 2:], ref=rows(teacher[:, 1:])))
-    assert torch.allclose(loss[:, 2:], expected, atol=1e-6)
+    assert torch.allclose(loss[:, 2:], 5 / 3 * expected, atol=1e-6)
 
 
 def test_swapped_teacher_of_answers_with_nothing_in_common_pulls_nowhere():

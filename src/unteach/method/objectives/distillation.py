@@ -108,13 +108,15 @@ def swapped_teacher(x: Scores) -> Tensor:
 
     The teacher is the reference on the paired row: the same question about somebody else. Tokens of
     the two answers are matched by their ids, in order; a token without a partner, such as the name
-    itself, has loss 0.
+    itself, has loss 0, and those with one share the weight of the whole answer: a row counts the
+    same however many of its tokens are matched.
 
     The paper averages the teacher over 20 names (one on TOFU) and swaps the name's tokens back. Here
     there is one name, and its tokens are left out instead.
     """
     teacher, found = _aligned(x, x.of("swapped"))
-    return torch.where(found, distance(x, teacher), 0.0)
+    weight = x.length / found.sum(-1).clamp(min=1)
+    return torch.where(found, distance(x, teacher) * weight[:, None], 0.0)
 
 
 @objective(
