@@ -139,6 +139,8 @@ def _methods() -> str:
         if one.method:
             opening = _opening(path) or one.title
             known = one.confidence or ""
+            if one.as_published:
+                opening += f" **As published**: on the demo's world `{one.as_published}` serves."
             rows.append((f"`{name}`", opening, _stages(one.method), known, _linked(one.source)))
     return _table(("method", "what it does", "stages", "confidence", "source"), rows)
 

@@ -800,7 +800,12 @@ def _methods() -> dict[str, dict[str, Any]]:
     for name in recipe.shipped():
         one = recipe.read(name)
         if one.method:
-            found[name] = {"summary": one.title, "source": one.source}
+            instead = f" (as published; here {one.as_published} serves)" if one.as_published else ""
+            found[name] = {
+                "summary": one.title + instead,
+                "source": one.source,
+                "as_published": one.as_published,
+            }
     return found
 
 

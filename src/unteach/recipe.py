@@ -384,6 +384,11 @@ class Recipe(_Part):
         description="how the rule is known: high = read in the paper or its code, medium = in others' "
         "descriptions or with parts of ours, low = reconstructed",
     )
+    as_published: str = Field(
+        default="",
+        description="says that the constants are the source's, for models of another size, and do not "
+        "serve on the demo's world; names the shipped recipe that does",
+    )
     data: Data
     teach: Teach | None = None
     gold: str | None = Field(default=None, description="a model retrained without the forget split")

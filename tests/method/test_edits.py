@@ -21,6 +21,7 @@ from unteach.method.edits.one_shot import influence, noise, ssd
 from unteach.model.blocks import blocks, mlps
 from unteach.model.load import Loaded
 from unteach.model.probe import Probe
+from unteach.model.reference import mean_probability
 from unteach.model.scores import score
 
 
@@ -98,9 +99,26 @@ def test_mixing_goes_from_this_model_to_the_original(tiny_folder):
     assert same(weights_of(start.model), original)
 
 
-def test_mixing_takes_a_share(tiny_folder):
-    with pytest.raises(RecipeError, match=r"mix.share is 1.5; it must be from 0"):
-        mix(looked(loaded(tiny_folder)), share=1.5)
+def test_mixing_finds_the_smallest_share_that_restores_retain(tiny_folder):
+    """Half the way back is found where half is asked for; with nothing lost nothing changes."""
+    start = loaded(tiny_folder)
+    original = weights_of(start.model)
+    look = looked(start, original=original)
+    rows = look.rows("retain")
+    before = mean_probability(start.model, rows, whole=True)
+    assert mix(look) == {"share": 0.0}
+    assert same(weights_of(start.model), original)
+    with torch.no_grad():
+        for p in start.model.parameters():
+            p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(0)), alpha=0.3)
+    harmed = weights_of(start.model)
+    assert mean_probability(start.model, rows, whole=True) < 0.9 * before
+    share = mix(look, keep=0.9)["share"]
+    assert 0 < share <= 1
+    assert mean_probability(start.model, rows, whole=True) >= 0.9 * before
+    assert near(
+        weights_of(start.model), {n: share * original[n] + (1 - share) * harmed[n] for n in harmed}
+    )
 
 
 def test_a_linear_merge_is_the_mean_or_the_weighted_sum(tiny_folder):

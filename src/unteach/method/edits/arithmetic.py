@@ -13,7 +13,8 @@ from torch import Tensor
 
 from unteach.errors import RecipeError
 from unteach.model.probe import Probe
-from unteach.ranges import AtLeastZero, Finite, InnerShare, Share
+from unteach.model.reference import mean_probability
+from unteach.ranges import AtLeastZero, Finite, InnerShare, Share, SomeShare
 from unteach.registry import edit
 
 
@@ -29,21 +30,39 @@ def negate(probe: Probe, *, of: str, scale: AtLeastZero = 1.0) -> None:
             p.sub_((scale * vector).to(p.dtype))
 
 
-@edit(source="arXiv:2406.09179")
-def mix(probe: Probe, *, share: Share = 0.1) -> None:
+@edit(source="arXiv:2406.09179", reads=("retain",))
+def mix(probe: Probe, *, share: Share | None = None, keep: SomeShare = 0.95) -> dict[str, float]:
     """Go part of the way back: share theta_original + (1 - share) theta (UWC's calibration).
 
-    The paper looks for the smallest share that restores retain to 95 %, and compares methods there.
-    This takes the share that it is given. 0 changes nothing, and 1 is the original.
+    Without a `share` it is the smallest at which the mean probability of the retain answers is at
+    least `keep` of the original's, found by bisection to 1/128: so methods are compared where they
+    keep the same. 0 changes nothing, and 1 is the original, which is left where nothing less restores
+    retain. What comes back is not retain alone: the fact does too.
+
+    Bisection takes it that retain grows with the share. Costs nine passes over retain.
     """
-    if not 0 <= share <= 1:
-        raise RecipeError(
-            f"mix.share is {share}; it must be from 0 (this model) to 1 (the original)."
-        )
     original = probe.weights("original")
-    with torch.no_grad():
-        for name, p in probe.model.named_parameters():
-            p.lerp_(original[name].to(p), share)
+    now = {name: p.detach().clone() for name, p in probe.model.named_parameters()}
+
+    def go(part: float) -> None:
+        with torch.no_grad():
+            for name, p in probe.model.named_parameters():
+                p.copy_(now[name].lerp(original[name].to(p), part))
+
+    if share is None:
+        rows = probe.rows("retain")
+
+        def retain_at(part: float) -> float:
+            go(part)
+            return mean_probability(probe.model, rows, whole=True)
+
+        wanted = keep * retain_at(1.0)
+        low, share = 0.0, 0.0 if retain_at(0.0) >= wanted else 1.0
+        while share - low > 1 / 128:
+            middle = (low + share) / 2
+            low, share = (low, middle) if retain_at(middle) >= wanted else (middle, share)
+    go(share)
+    return {"share": share}
 
 
 @edit(source="arXiv:2306.01708 (ties), arXiv:2311.03099 (dare)")
