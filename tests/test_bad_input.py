@@ -99,7 +99,7 @@ CASES = (
         "A misspelt parameter",
         {"method": term({"name": "npo", "bata": 0.1})},
         "error: mine.yaml: method[0].train.terms[0].objective: npo has no parameter 'bata'. "
-        "Did you mean 'beta'? npo takes beta: number above 0 = 0.1.\n",
+        "Did you mean 'beta'? npo takes beta: number above 0 = 0.1, mean: bool = False.\n",
     ),
     Case(
         "A split that is not there",

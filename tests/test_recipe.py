@@ -88,7 +88,7 @@ seed: -1
         "r.yaml: model is missing.",
         "r.yaml: data.forget.rows: this should be a whole number from 1 (it is 0).",
         "r.yaml: method[0].train.terms[0].objective: npo has no parameter 'bata'. "
-        "Did you mean 'beta'? npo takes beta: number above 0 = 0.1.",
+        "Did you mean 'beta'? npo takes beta: number above 0 = 0.1, mean: bool = False.",
         "r.yaml: method[0].train.terms[0].coeficient: there is no such key. Did you mean "
         "'coefficient'? Keys here: split, objective, weighting, coefficient, down_to, pairs.",
         *[p for p in found if "terms[1]" in p],
@@ -363,3 +363,15 @@ def test_a_model_that_can_only_be_a_path_must_be_there(tmp_path):
         f"model: {tmp_path}/x: there is no such file or folder.",
         "gold: ./gold.gguf: there is no such file or folder.",
     ]
+
+
+def test_a_loss_below_all_that_is_trained_is_refused_before_anything_is_read():
+    steer = (
+        "method.0.train.terms=[{split: forget, objective: {name: random_direction, layer: 0.22}}]"
+    )
+    select = "method.0.train.select={{name: layers, pattern: mlp, blocks: [{}, 0.9]}}"
+    (said,) = problems(steer, select.format(0.5))
+    assert "random_direction reads layer 0.22" in said
+    assert "the first of the blocks that are trained is 0.5" in said
+    changed(steer, select.format(0.2))
+    changed(select.format(0.5))  # npo reads the output

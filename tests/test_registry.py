@@ -64,7 +64,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
 
 def test_a_misspelt_parameter_is_answered_with_the_nearest():
     assert problems("objective", "npo", {"bata": 0.1}) == [
-        "npo has no parameter 'bata'. Did you mean 'beta'? npo takes beta: number above 0 = 0.1."
+        "npo has no parameter 'bata'. Did you mean 'beta'? npo takes beta: number above 0 = 0.1, mean: bool = False."
     ]
     assert problems("objective", "nll", {"x": 1}) == [
         "nll has no parameter 'x'. nll takes no parameters."
@@ -74,7 +74,7 @@ def test_a_misspelt_parameter_is_answered_with_the_nearest():
 def test_a_value_of_the_wrong_type_and_a_misspelt_one_come_together():
     assert problems("objective", "npo", {"beta": "much", "betta": 1}) == [
         "npo.beta is 'much', which is not a number above 0.",
-        "npo has no parameter 'betta'. Did you mean 'beta'? npo takes beta: number above 0 = 0.1.",
+        "npo has no parameter 'betta'. Did you mean 'beta'? npo takes beta: number above 0 = 0.1, mean: bool = False.",
     ]
 
 

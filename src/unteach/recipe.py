@@ -303,6 +303,30 @@ class Train(_Part):
             raise ValueError("give either epochs or steps")
         return self
 
+    @model_validator(mode="after")
+    def _can_change_what_it_reads(self) -> Self:
+        """A loss of one block's states cannot be changed by blocks after it; the loop sees the rest."""
+        given = self.select.params.get("blocks", ()) if self.select.name == "layers" else ()
+        for first, term in ((float(given[0]), t) for t in self.terms if given):
+            deepest = _deepest_state(term)
+            if deepest is not None and (deepest < 1) == (first < 1) and deepest < first:
+                raise ValueError(
+                    f"{term.objective.name} reads layer {deepest:g}, and the first of the blocks that are "
+                    f"trained is {first:g}, which comes after it: no step could change the loss. Select "
+                    "that block or earlier ones, or read a later layer"
+                )
+        return self
+
+
+def _deepest_state(term: Term) -> float | None:
+    """The last layer that a term reads which reads hidden states alone; None of any other term."""
+    entry = registry.find("objective", term.objective.name)
+    needs = registry.needs(entry, term.objective.params)
+    own = [n for n in needs if n.partition(".")[0] in ("logp", "logits", "hidden")]
+    read = [float(n.removeprefix("hidden.")) for n in own if n.startswith("hidden.")]
+    alone = read and len(read) == len(own) and term.weighting is None and term.down_to is None
+    return max(read) if alone else None
+
 
 class Repeat(_Part):
     """Stages that are gone through again, each time on the model that the round before left.
@@ -386,8 +410,8 @@ class Recipe(_Part):
     )
     as_published: str = Field(
         default="",
-        description="says that the constants are the source's, for models of another size, and do not "
-        "serve on the demo's world; names the shipped recipe that does",
+        description="says that the constants, its source's or reconstructed, are for models of another "
+        "size and do not serve on the demo's world; names the shipped recipe that does",
     )
     data: Data
     teach: Teach | None = None

@@ -90,7 +90,6 @@ HARMS_RETAIN = {
     "gru": "retain is protected to first order, before Adam rescales each weight",
     "downgrade": "its steps from loss values are noise to the retain answers",
     "lat": "what it moves under attack is moved without one too",
-    "layers_npo": "with one matrix a block there is little room to keep",
     "ga_kl": "ascent has no end, and the distance to the original lags behind it",
     "kto": "an answer is pushed until it has lost more than its refusal, faster than retain follows",
     "klue": "a twentieth of 192 neurons serves every answer",
