@@ -179,6 +179,7 @@ def test_linear_maps_are_what_an_adapter_can_change():
         return {name.rpartition(".")[2] for name in linear_maps(tiny(kind, **changes))}
 
     assert kinds("mixtral", **EXPERTS) == {"q_proj", "k_proj", "v_proj", "o_proj"}
+    assert kinds("gpt_neox") == {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
     assert kinds("mamba") == {"in_proj", "x_proj", "dt_proj"}
     assert kinds("gpt2", n_embd=32, n_layer=2, n_head=4) == {"c_attn", "c_proj", "c_fc"}
 

@@ -87,7 +87,7 @@ NO_MLP, OWN = "has no MLP", "computes its experts in a way of its own"
 NO_DROPOUT = "PEFT has none on experts that are one tensor"
 REFUSED = {
     **{("mamba", method): NO_MLP for method in ("lunar", "klue", "needle")},
-    ("mamba", "rmu"): "found in none of the model's",
+    **{(kind, "rmu"): "found in none of the model's" for kind in ("mamba", "llama4_text")},
     **{("llama4_text", method): OWN for method in ("lunar", "klue", "needle")},
     **{
         (kind, "dropout"): NO_DROPOUT

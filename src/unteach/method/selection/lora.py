@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,10 @@ def adapted(
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(model, config)
+        with warnings.catch_warnings():
+            # of a mixture PEFT sets ranks for experts, and warns where those are no targets
+            warnings.filterwarnings("ignore", r"The following \w+_pattern keys", RuntimeWarning)
+            return get_peft_model(model, config)
     except ValueError as error:  # which of its many reasons, PEFT says best
         said = str(error).strip().split("\n")[0]
         raise ModelError(f"lora: PEFT cannot adapt {type(model).__name__}: {said}") from None
