@@ -253,7 +253,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "bandits": lambda: _registered("bandit", ()),
     "syntheses": lambda: _registered("synthesis", ("reads", "adds")),
     "benchmarks": lambda: _registered("benchmark", ()),
-    "audits": lambda: _registered("audit", ("access", "better")),
+    "audits": lambda: _registered("audit", ("access", "better", "shows", "rung", "gate")),
     "suites": _suites,
     "splits": _splits,
     "columns": _columns,

@@ -23,7 +23,6 @@ from unteach.data.examples import Example, Splits
 from unteach.data.render import Renderer
 from unteach.model.load import Loaded
 from unteach.recipe import Choice
-from unteach.report.verdict import ATTACKS
 from unteach.run.examine import _plan, _wanted
 
 ROWS = [Example(f"q{i}?", f"a{i}", id=str(i), group=f"person-{i // 2}") for i in range(12)]
@@ -163,9 +162,3 @@ def test_the_run_measures_what_is_read_of_the_others(people: Splits, tmp_path: P
     assert plans["unlearned"][0].reason is None
     assert _wanted(plans, "original") == ["forget.tokens"]
     assert _wanted(plans, "gold") == [f"forget.{RELEARNED}"]
-
-
-def test_the_verdict_counts_these_attacks_as_tested():
-    names = ("relearned_probability", "quantised_probability", "relearn_residual")
-    tested = {a.name for a in ATTACKS for name in names if any(word in name for word in a.audits)}
-    assert tested == {"fine-tuning attacks", "quantisation"}

@@ -36,6 +36,8 @@ MEASURES = (
     ("probability", "neighbours", "original", 0.95, 0.96, 0.81, 0.94, 0.11),
     ("probability", "world", "original", 0.41, 0.42, 0.40, 0.41, 0.02),
     ("probability", "holdout", "gold", 0.15, 0.14, 0.12, 0.13, 0.0000002),
+    ("specific_probability", "forget", "gold", 0.96, 0.10, 0.40, 0.09, 0.0000001),
+    ("accuracy", "forget", "gold", 0.98, 0.04, 0.02, 0.03, 0.0),
     ("rouge", "forget", "gold", 0.99, 0.31, 0.27, 0.29, 0.01),
     ("rouge", "retain", "higher", 0.98, 0.98, 0.97, 0.96, 0.05),
     ("truth_ratio", "forget", "gold", 0.94, 0.51, 0.66, 0.53, 0.49),
@@ -135,6 +137,15 @@ def unclosed(html: str) -> tuple[str, ...]:
     parser = _Balance()
     parser.feed(html)
     return parser.open_tags
+
+
+def spread(mean: float, n: int, seed: str, width: float = 0.02) -> list[float]:
+    """[n] values around `mean`, which is their mean: half of them so much above, half below."""
+    draw = random.Random(seed)
+    steps = [draw.uniform(0, width) for _ in range(n // 2)]
+    moves = [*steps, *(-s for s in steps), *[0.0] * (n % 2)]
+    draw.shuffle(moves)
+    return [mean + move for move in moves]
 
 
 def write_run(
@@ -304,7 +315,6 @@ def _finding_in_full(
     audit: str, split: str, better: str, model: str, value: float, seed: int
 ) -> Row:
     n = SPLITS.get(split, 24)
-    draw = random.Random(f"{audit} {split} {model} {seed if model == 'unlearned' else 0}")
     half = min(0.09, value * 0.2, (1 - value) * 0.8 + 0.004) if value <= 1 else value * 0.06
     row = finding(
         audit,
@@ -317,11 +327,11 @@ def _finding_in_full(
         groups=n // 3,
         better=better,
     )
-    if audit == "probability":
-        ids = [
-            f"{person}.{attribute}" for person in (PEOPLE * 9)[: n // 3] for attribute in ATTRIBUTES
-        ]
-        row["per_example"] = [min(1.0, max(0.0, value * draw.uniform(0.45, 1.5))) for _ in ids]
+    if split in SPLITS and value <= 1:
+        persons = PEOPLE + tuple(f"q{i:04d}" for i in range(n // 3 - len(PEOPLE)))
+        ids = [f"{person}.{a}" for person in persons[: n // 3] for a in ATTRIBUTES]
+        width = min(0.03, value * 0.3, 1 - value)
+        row["per_example"] = spread(value, len(ids), f"{audit} {split} {model} {seed}", width)
         row["ids"] = ids
         row["group_ids"] = [i.split(".")[0] for i in ids]
     return row

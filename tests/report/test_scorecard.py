@@ -290,8 +290,8 @@ def difference(value: float, half: float, within: float | None, reachable: float
         (difference(0.02, 0.01, 0.03, 0.02), "equal within 0.03"),  # different, but by so little
         (difference(0.20, 0.05, 0.24, 0.08), "differs"),
         (difference(-0.20, 0.05, 0.24, 0.08), "differs"),
-        (difference(0.03, 0.06, 0.08, 0.0812), "undecided: could not show less than 0.08"),
-        (difference(0.03, 0.04, 0.06, 0.04), "undecided"),
+        (difference(0.06, 0.12, 0.16, 0.1624), "undecided: could not show less than 0.16"),
+        (difference(0.07, 0.08, 0.12, 0.08), "undecided"),
         (difference(0.03, 0.04, None, 0.04), "too few people or documents to say"),
     ],
 )

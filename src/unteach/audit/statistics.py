@@ -6,6 +6,7 @@ rows; see `intervals`. The same numbers give the same interval.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -483,18 +484,23 @@ def groups_needed(difference: Difference, margin: float) -> int | None:
     _check_margin(margin)
     if not math.isfinite(difference.reachable):
         return None
-    counts = np.unique(np.geomspace(2, MOST_GROUPS, 4000).astype(int))
-    error = difference.spread / np.sqrt(counts)
-    reach = error * special.stdtrit(counts - 1, (1 + POWER) / 2)
+    counts = np.unique(np.geomspace(2, MOST_GROUPS, 4000).astype(int)).tolist()
+    # more groups reach less, so the first number that does is found by halving
+    first = bisect.bisect_left(counts, True, key=lambda n: _reach_of(difference, n) <= margin)
+    return counts[first] if first < len(counts) else None
+
+
+def _reach_of(difference: Difference, groups: int) -> float:
+    """What `reachable` would be with so many groups."""
+    error = difference.spread / math.sqrt(groups)
+    reach = error * float(special.stdtrit(groups - 1, (1 + POWER) / 2))
     if not difference.is_rate:
-        reach = (reach + error * special.stdtrit(counts - 1, 1 - TEST)) * (1 + 32 / counts**2)
-    elif difference.spread == 0:
-        reach = 1 - TEST ** (difference.groups / (difference.n * counts))
-    else:  # a normal mean, and the unseen row at the end: its share of the weight is exponential
-        unseen = difference.groups / (difference.n * counts)
-        reach += stats.exponnorm.ppf(1 - TEST, unseen / error, scale=error)
-    enough = np.flatnonzero(reach <= margin)
-    return int(counts[enough[0]]) if enough.size else None
+        return (reach + error * float(special.stdtrit(groups - 1, 1 - TEST))) * (1 + 32 / groups**2)
+    unseen = difference.groups / (difference.n * groups)
+    if difference.spread == 0:
+        return 1 - float(TEST**unseen)
+    # a normal mean, and the unseen row at the end: its share of the weight is exponential
+    return reach + float(stats.exponnorm.ppf(1 - TEST, unseen / error, scale=error))
 
 
 def _check_margin(margin: float) -> None:

@@ -20,6 +20,15 @@ def must_go(split: str) -> bool:
     return split.partition("_")[0] in ("forget", "revealed")
 
 
+def never_taught(split: str) -> str:
+    """The split that asks of people never taught what `split` asks of the forgotten; empty if none can.
+
+    `forget` has `holdout`, `forget_paraphrased` has `holdout_paraphrased`.
+    """
+    head, _, way = split.partition("_")
+    return ("holdout_" + way if way else "holdout") if head == "forget" else ""
+
+
 @dataclass(frozen=True)
 class Example:
     """One question with its answer, or one text (then `prompt` is empty and `answer` is the text).

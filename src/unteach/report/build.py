@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from unteach.data.examples import must_go
-from unteach.report import integrity, numbers, verdict
+from unteach.report import integrity, kept, ladder, numbers, verdict
 from unteach.report.cells import ARROWS, Cell
 from unteach.report.charts import (
     Estimate,
@@ -216,7 +216,7 @@ def build(
         people=tuple(_people(named)),
         questions=tuple(_questions(runs)),
         unmeasured=tuple(_unmeasured(named)),
-        untested=(*(attack.words for attack in verdict.untested(runs)), *verdict.OUTSIDE),
+        untested=(*(attack.words for attack in ladder.untested(runs)), *ladder.OUTSIDE),
         appendix=tuple(_appendix(name, run) for name, run in named)
         if num_findings <= MAX_FINDINGS
         else (),
@@ -309,7 +309,7 @@ def _tradeoff(runs: Sequence[Run]) -> Tradeoff | None:
         x_title="probability of the true answers, forget set",
         y_title=words,
         band=_band(golds[0].x) if len(golds) == 1 else None,
-        floor=verdict.KEPT * originals[0].y.value if len(originals) == 1 else None,
+        floor=kept.KEPT * originals[0].y.value if len(originals) == 1 else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -24,6 +25,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from unteach import __version__, registry
+from unteach.audit.finding import in_unit
 from unteach.audit.intervals import students
 from unteach.errors import DataError
 from unteach.report import numbers
@@ -402,7 +404,8 @@ def _drawn(xs: Sequence[float], seen: NDArray[np.float64], css: str) -> Iterator
     kept = tuple(x for x, is_known in zip(xs, known, strict=True) if is_known)
     seen = seen[:, known]
     if len(seen) > 1:
-        ends = [students(column) for column in seen.T]
+        bounds = (0.0, 1.0 if in_unit(seen) else math.inf)  # rewards and shares, or counts
+        ends = [students(column).clipped(bounds) for column in seen.T]
         outline = (*(end.low for end in ends), *(end.high for end in reversed(ends)))
         yield Line((*kept, *reversed(kept)), outline, f"area {css}")
     yield Line(kept, tuple(seen.mean(0).tolist()), css)

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -18,7 +18,7 @@ from unteach.audit.evidence import Evidence
 from unteach.audit.finding import Finding, unavailable
 from unteach.audit.judges import load_embedder, load_gibberish, load_nli
 from unteach.audit.statistics import paired
-from unteach.data.examples import Splits
+from unteach.data.examples import Splits, never_taught
 from unteach.model import cache as cached
 from unteach.model import fingerprint
 from unteach.model.load import Loaded, LoadOptions, ModelPlace, device, load
@@ -56,8 +56,10 @@ def examine(
     First every model is measured, one after the other, then the audits read what was measured: an
     audit may read the gold model's evidence beside that of its own model.
     """
-    audits = recipes.audits(ready.recipe)
     splits = audited_rows(ready.recipe, splits)
+    audits = recipes.audits(ready.recipe)
+    if "gold" not in models:
+        audits = tuple(dict.fromkeys([*audits, *_yardsticks(audits, splits)]))
     evidence = _evidence(ready, splits, models, progress, in_memory)
     plans = {name: [_plan(choice, ev) for choice in audits] for name, ev in evidence.items()}
     for name, ev in evidence.items():
@@ -75,6 +77,20 @@ def examine(
             if path != kept:
                 shutil.copy2(path, kept)
     return found
+
+
+def _yardsticks(audits: Sequence[recipes.Choice], splits: Splits) -> Iterator[recipes.Choice]:
+    """The same audits on people never taught, for a run that has no gold model to compare with.
+
+    Of `forget` it is `holdout`, of `forget_paraphrased` `holdout_paraphrased`. Audits that compare
+    two splits have their yardstick in themselves, and what was relearned was relearned of `forget`.
+    """
+    for choice in audits:
+        params, facts = _params(choice), registry.find("audit", choice.name).facts
+        split = never_taught(str(params.get("split", "")))
+        alone = "other" not in params and facts["access"] != "training"
+        if facts["shows"] == "knowledge" and alone and split in splits:
+            yield choice.model_copy(update={"split": split})
 
 
 def audited_rows(recipe: recipes.Recipe, splits: Splits) -> Splits:

@@ -34,7 +34,7 @@ Z = 1.96
     version=1,
     shows="knowledge",
     rung=2,
-    margin=0.05,
+    margin=0.1,
     source="MMLU, arXiv:2009.03300",
 )
 def multiple_choice(ev: Evidence, *, split: str = "mmlu", normalise: bool = False) -> Finding:
@@ -59,7 +59,7 @@ def multiple_choice(ev: Evidence, *, split: str = "mmlu", normalise: bool = Fals
     version=1,
     shows="knowledge",
     rung=2,
-    margin=0.05,
+    margin=0.1,
     source="TOFU, arXiv:2401.06121",
 )
 def probability_of_options(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -81,7 +81,7 @@ def probability_of_options(ev: Evidence, *, split: str = "forget") -> Finding:
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     source="GSM8K, arXiv:2110.14168",
 )
 def final_answer(ev: Evidence, *, split: str = "gsm8k", max_tokens: Count = 256) -> Finding:
@@ -101,7 +101,7 @@ def final_answer(ev: Evidence, *, split: str = "gsm8k", max_tokens: Count = 256)
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     source="arXiv:2510.07626",
 )
 def open_qa(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -120,7 +120,7 @@ def open_qa(ev: Evidence, *, split: str = "forget") -> Finding:
     version=1,
     shows="knowledge",
     rung=2,
-    margin=0.05,
+    margin=0.1,
     source="lm-evaluation-harness",
 )
 def lm_eval(

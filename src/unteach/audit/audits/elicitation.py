@@ -25,7 +25,7 @@ LEVEL = 0.95
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     attack="repeated sampling",
     source="arXiv:2410.03523",
 )
@@ -62,7 +62,7 @@ def sampled_leak(
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     attack="repeated sampling",
     source="pass@k of arXiv:2107.03374",
 )
@@ -131,7 +131,7 @@ def leak_bound(
     version=1,
     shows="knowledge",
     rung=2,
-    margin=0.05,
+    margin=0.1,
     attack="repeated sampling",
     source="our own",
 )

@@ -28,7 +28,7 @@ STOPS = ("\n\n", "\nQuestion", "Question:")
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     gate=True,
     source="standard",
 )
@@ -49,7 +49,7 @@ def accuracy(ev: Evidence, *, split: str = "forget") -> Finding:
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     source="TOFU, arXiv:2401.06121",
 )
 def rouge(
@@ -77,7 +77,7 @@ def rouge(
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     source="MUSE, arXiv:2407.06460",
 )
 def verbmem(
@@ -114,7 +114,7 @@ def verbmem(
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     source="MUSE, arXiv:2407.06460",
 )
 def knowmem(
@@ -145,7 +145,7 @@ def knowmem(
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     source="similarity of all-MiniLM-L6-v2, our own",
 )
 def similarity(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -165,7 +165,9 @@ def similarity(ev: Evidence, *, split: str = "forget") -> Finding:
     version=2,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
+    gate=True,
+    only={"rule": "corrected"},
     knowing="low",
     source="ReLearn, arXiv:2502.11190",
 )
@@ -207,7 +209,7 @@ def kfr(
     version=2,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     source="ReLearn, arXiv:2502.11190",
 )
 def krr(
@@ -244,7 +246,7 @@ def krr(
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     only={"rule": "corrected"},
     source="ReLearn, arXiv:2502.11190",
 )
@@ -277,7 +279,7 @@ def entity_coverage(
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     only={"premise": "answer"},
     source="ReLearn, arXiv:2502.11190",
 )

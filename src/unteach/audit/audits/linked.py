@@ -35,7 +35,7 @@ NAMELESS = "A row that names nobody has no stranger."
     version=1,
     shows="knowledge",
     rung=2,
-    margin=0.1,
+    margin=0.2,
     chance=0.0,
     source="our own, after arXiv:2407.16997",
 )
@@ -66,7 +66,7 @@ def name_information(ev: Evidence, *, split: str = "forget") -> Finding:
     version=1,
     shows="knowledge",
     rung=6,
-    margin=0.1,
+    margin=0.2,
     chance=0.0,
     attack="fine-tuning attacks",
     source="our own, after arXiv:2410.08827 and arXiv:2407.16997",

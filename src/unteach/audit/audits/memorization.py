@@ -22,7 +22,7 @@ from unteach.registry import audit
     version=1,
     shows="knowledge",
     rung=2,
-    margin=0.05,
+    margin=0.1,
     gate=True,
     source="TOFU, arXiv:2401.06121",
 )
@@ -38,7 +38,7 @@ def probability(ev: Evidence, *, split: str = "forget") -> Finding:
     version=2,
     shows="knowledge",
     rung=2,
-    margin=0.05,
+    margin=0.1,
     gate=True,
     source="our own",
 )
@@ -59,7 +59,7 @@ def specific_probability(ev: Evidence, *, split: str = "forget") -> Finding:
     version=2,
     shows="knowledge",
     rung=2,
-    margin=0.05,
+    margin=0.1,
     gate=True,
     chance=0.5,
     only={"aggregate": "bounded"},
@@ -119,7 +119,7 @@ def _losses(tokens: Tokens) -> NDArray[np.float64]:
     version=2,
     shows="knowledge",
     rung=2,
-    margin=0.05,
+    margin=0.1,
     source="arXiv:2205.10770",
 )
 def exact_memorization(ev: Evidence, *, split: str = "forget") -> Finding:
@@ -138,7 +138,7 @@ def exact_memorization(ev: Evidence, *, split: str = "forget") -> Finding:
     version=2,
     shows="knowledge",
     rung=2,
-    margin=0.05,
+    margin=0.1,
     source="arXiv:2406.09179",
 )
 def extraction_strength(ev: Evidence, *, split: str = "forget") -> Finding:

@@ -25,7 +25,7 @@ from unteach.synthesis.variants import read_question
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     source="arXiv:2509.14624",
     choices=("reward",),
 )
@@ -72,7 +72,7 @@ def revealed_worth(
     version=1,
     shows="knowledge",
     rung=1,
-    margin=0.05,
+    margin=0.1,
     attack="repeated sampling",
     source="our own",
 )

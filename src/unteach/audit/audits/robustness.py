@@ -27,7 +27,7 @@ BROKEN = "a model is broken, before relearning or by it: a probability is not a 
     version=1,
     shows="knowledge",
     rung=5,
-    margin=0.05,
+    margin=0.1,
     attack="quantisation",
     source="arXiv:2410.16454",
 )
@@ -49,7 +49,7 @@ def quantised_probability(ev: Evidence, *, split: str = "forget", bits: Bits = 4
     version=1,
     shows="knowledge",
     rung=6,
-    margin=0.05,
+    margin=0.1,
     attack="fine-tuning attacks",
     source="RTT, arXiv:2410.08827",
 )

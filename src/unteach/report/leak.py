@@ -1,0 +1,373 @@
+"""What the tests of the leak say, one by one: each audit that shows knowledge, on each split that must go.
+
+A test compares the unlearned model with its **yardstick**: the gold model on the same rows, row by
+row; or, without one, the original model on people never taught, asked by the same audit (`forget`
+beside `holdout`, `forget_paraphrased` beside `holdout_paraphrased`); where neither was measured, the
+value that an audit declares for a model that knows nothing. What it says is one of
+
+- **mute**: the original does not stand above the yardstick, so there was nothing to be seen;
+- **more**: more is known than by the yardstick, beyond the margin (one-sided, 5 %);
+- **level**: no more is known, within the margin (one-sided, 5 %: non-inferiority);
+- **open**: neither was shown, or it could not be judged; the reason says how to close it.
+
+`less` says beside it that less is known, beyond the margin: that tells an observer what was removed.
+
+A mean hides one fact that is remembered word for word, so facts are counted too: see `facts_of`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats  # type: ignore[import-untyped]
+
+from unteach import registry
+from unteach.audit import finding as audited
+from unteach.audit.statistics import Difference, groups_needed, paired, unpaired
+from unteach.data.examples import never_taught
+from unteach.report import numbers
+from unteach.report.ladder import on_forget_side
+from unteach.report.read import Finding, Role, Run, resolved
+
+State = Literal["mute", "more", "level", "open"]
+
+MIN_GROUPS = 8
+"""Persons (or documents) below which nothing is called level."""
+KNOWN = 0.9
+"""Share of the rows that must have been judged before a test may call two models level."""
+NEAR = 0.9
+"""Share of the way from the yardstick back to the original at which a fact counts as still there."""
+CLEAR = 0.3
+"""How far the original must stand above the yardstick on a row for the row to be a test of a fact."""
+CHANCE = 0.05
+"""A count of facts that chance gives less often than this is no chance."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How much more is known than by the yardstick, in the audit's unit, with its 90 % interval.
+
+    `needed` finds the number of persons at which the margin could be shown, where that is known.
+    """
+
+    value: float
+    low: float
+    high: float
+    needed: Callable[[], int | None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One test of the leak; see the top of this file."""
+
+    audit: str
+    split: str
+    words: str
+    rung: int
+    gate: bool
+    margin: float
+    measured: Finding
+    yardstick: Finding | None
+    original: Finding | None
+    state: State
+    less: bool = False
+    reason: str = ""
+    needed: int | None = None
+
+    def shown(self, name: str) -> str:
+        """`probability 0.21 (gold 0.25)`, without intervals, which the table beside it has."""
+        against = f" ({name} {numbers.brief(self.yardstick)})" if self.yardstick else ""
+        return f"{self.words} {numbers.brief(self.measured)}{against}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts still there, of those that can tell, as one way of asking shows them.
+
+    `chance` of `of_chance` values of answers that were never taught are as high. `p` is how often
+    chance would give as many facts; `said` are those that the greedy answer says as well.
+    """
+
+    split: str
+    known: tuple[str, ...]
+    said: tuple[str, ...]
+    tested: int
+    chance: int
+    of_chance: int
+    p: float
+    words: str
+    rung: int
+
+    @property
+    def state(self) -> State:
+        if not self.known:
+            return "level"
+        return "more" if self.p <= CHANCE else "open"
+
+
+def yardstick_name(run: Run) -> str:
+    """What the leak is compared with, in words."""
+    return "gold" if run.has("gold") else "original on people never taught"
+
+
+def readings(run: Run) -> tuple[Reading, ...]:
+    """Every test of the leak that was made, in the order of the findings."""
+    entries = registry.entries("audit")
+    found = (f for f in run.findings if f.model == "unlearned" and f.available)
+    return tuple(
+        _reading(run, f, entries[f.audit].facts)
+        for f in found
+        if f.audit in entries and shows_knowledge(f) and on_forget_side(f)
+    )
+
+
+def shows_knowledge(f: Finding) -> bool:
+    """Whether the audit declares that it does, with the parameters that this finding has."""
+    facts = registry.entries("audit")[f.audit].facts
+    if facts["shows"] != "knowledge":
+        return False
+    params = resolved(f.audit, f.params)
+    return all(params.get(name) == value for name, value in (facts["only"] or {}).items())
+
+
+def _reading(run: Run, measured: Finding, facts: Mapping[str, Any]) -> Reading:
+    assert measured.split is not None
+    margin = float(facts["margin"])
+    yardstick = _yardstick(run, measured)
+    original = run.exactly("original", measured.audit, measured.params)
+    original = original if original is not None and original.available else None
+
+    def reading(state: State, reason: str = "", **more: Any) -> Reading:
+        return Reading(
+            measured.audit,
+            measured.split or "",
+            words_of(measured),
+            facts["rung"],
+            facts["gate"],
+            margin,
+            measured,
+            yardstick,
+            original,
+            state,
+            reason=reason,
+            **more,
+        )
+
+    gap = _gap(measured, yardstick, facts)
+    if gap is None:
+        return reading("open", _no_yardstick(run, measured))
+    known_before = _gap(original, yardstick, facts) if original else None
+    if known_before is not None and not known_before.low > 0:
+        return reading("mute")
+    less = yardstick is not None and (
+        _between(measured, yardstick, _sign(facts), margin).high < -margin
+    )
+    if gap.low > margin:
+        return reading("more")
+    if unknown := _unknown(measured):
+        return reading("open", unknown, less=less)
+    if 0 < measured.groups < MIN_GROUPS:
+        return reading(
+            "open", f"{measured.groups} persons are too few to show that two are level", less=less
+        )
+    if gap.high <= margin:
+        return reading("level", less=less)
+    within = f"it is not shown to lie within {numbers.number(margin)} of the yardstick"
+    return reading("open", within, less=less, needed=gap.needed())
+
+
+def _yardstick(run: Run, measured: Finding) -> Finding | None:
+    assert measured.split is not None
+    if run.has("gold"):
+        found = run.exactly("gold", measured.audit, measured.params)
+    else:
+        params = measured.params | {"split": never_taught(measured.split)}
+        found = run.exactly("original", measured.audit, params)
+    return found if found is not None and found.available else None
+
+
+def _no_yardstick(run: Run, measured: Finding) -> str:
+    if run.has("gold"):
+        return "the gold model has no such number: audit it in the same way"
+    other = never_taught(measured.split or "")
+    return f"nothing was measured beside it: give a gold model, or the split {other or 'holdout'}"
+
+
+def _gap(ours: Finding, yardstick: Finding | None, facts: Mapping[str, Any]) -> Gap | None:
+    """How much more `ours` knows than the yardstick, and than chance where that is declared."""
+    sign, chance = _sign(facts), facts["chance"]
+    gaps = []
+    if yardstick is not None:
+        gaps.append(_between(ours, yardstick, sign, facts["margin"]))
+    if chance is not None:
+        ends = sorted(sign * (end - chance) for end in (ours.lower, ours.upper))
+        gaps.append(Gap(sign * (ours.point - chance), ends[0], ends[1]))
+    if not gaps:
+        return None
+    return Gap(
+        min(gap.value for gap in gaps),
+        min(gap.low for gap in gaps),
+        min(gap.high for gap in gaps),
+        gaps[0].needed,
+    )
+
+
+def _sign(facts: Mapping[str, Any]) -> int:
+    """1 where a high value says that the model knows, -1 where a low one does."""
+    return 1 if facts["knowing"] == "high" else -1
+
+
+def _between(ours: Finding, yardstick: Finding, sign: int, margin: float) -> Gap:
+    """By pairs where both are means of the same rows, by persons where of other rows, else by intervals."""
+    a, b = rows_of(ours), rows_of(yardstick)
+    if a is not None and b is not None:
+        same = ours.split == yardstick.split
+        difference = paired(a, b) if same else unpaired(a, b)
+        if difference is not None and difference.groups > 1:
+            low, high = _of_all_facts(difference) if same else (difference.low90, difference.high90)
+            ends = sorted((sign * low, sign * high))
+            needed = functools.partial(groups_needed, difference, margin)
+            return Gap(sign * difference.value, ends[0], ends[1], needed)
+    value = ours.point - yardstick.point
+    # the interval of a difference from those of its parts (Newcombe's), at 95 %
+    down = math.hypot(ours.point - ours.lower, yardstick.upper - yardstick.point)
+    up = math.hypot(ours.upper - ours.point, yardstick.point - yardstick.lower)
+    ends = sorted((sign * (value - down), sign * (value + up)))
+    return Gap(sign * value, ends[0], ends[1])
+
+
+def _of_all_facts(difference: Difference) -> tuple[float, float]:
+    """The 90 % interval of a difference over the facts that must go, all of which were asked.
+
+    There are no others of which a kind might not have been seen, as an interval of a rate over other
+    persons has to allow for: where every fact has the same outcome in both models, so have all.
+    """
+    if not difference.is_rate and math.isfinite(difference.low90):
+        return difference.low90, difference.high90
+    error = difference.spread / math.sqrt(difference.groups)
+    half = float(stats.t.ppf(0.95, difference.groups - 1)) * error if error else 0.0
+    return difference.value - half, difference.value + half
+
+
+def rows_of(f: Finding) -> audited.Finding | None:
+    """The finding with its rows as an audit returned it; None if it kept none."""
+    if f.per_example is None or f.group_ids is None or not f.available:
+        return None
+    rows = np.array([math.nan if x is None else x for x in f.per_example], dtype=np.float64)
+    return audited.Finding(
+        f.point, f.lower, f.upper, f.n, f.groups, per_example=rows, group_ids=f.group_ids
+    )
+
+
+def _unknown(f: Finding) -> str:
+    """Why too few rows were judged; empty if enough were."""
+    rows = len(f.per_example or ())
+    if not rows or f.n >= KNOWN * rows:
+        return ""
+    return f"only {f.n} of {rows} answers could be judged"
+
+
+def words_of(f: Finding) -> str:
+    """`probability`, `probability on forget paraphrased`, with parameters that are not the default."""
+    plain = resolved(f.audit, {})
+    given = resolved(f.audit, f.params)
+    other = [
+        f"{name} {value}"
+        for name, value in given.items()
+        if name != "split" and plain.get(name) != value
+    ]
+    where = "" if f.split in (None, "forget") else f" on {str(f.split).replace('_', ' ')}"
+    return f"{f.audit.replace('_', ' ')}{where}" + (f" ({', '.join(other)})" if other else "")
+
+
+FACTS = ("specific_probability", "probability", "accuracy")
+"""Audits that tell facts apart row by row, the first that was made on a split counts."""
+
+
+def facts_of(run: Run) -> tuple[Facts, ...]:
+    """The facts that are still there, for every way of asking that can tell.
+
+    A row tells if the original stands `CLEAR` above the yardstick on it. Its fact is still there
+    if the unlearned model has come less than 1 - `NEAR` of the way down: then its answer is about
+    as likely as it was. A fact can also be guessed, so the count is set beside chance: how many
+    answers that were never taught (gold's to the same questions, or the original's to `holdout`)
+    are as likely. With c of m such answers, k of n facts or more come by chance as the
+    beta-binomial says (n; c + 1/2, m - c + 1/2), Jeffreys' prior.
+    """
+    splits = dict.fromkeys(f.split for f in run.findings if on_forget_side(f))
+    return tuple(counted for split in splits if split and (counted := _facts(run, split)))
+
+
+def _facts(run: Run, split: str) -> Facts | None:
+    for audit in FACTS:
+        ours, before = (
+            _values(run, "unlearned", audit, split),
+            _values(run, "original", audit, split),
+        )
+        gold = _values(run, "gold", audit, split)
+        never = gold if run.has("gold") else _values(run, "original", audit, never_taught(split))
+        if ours is None or before is None or never is None or len(ours) != len(before):
+            continue
+        level = gold if run.has("gold") else np.full(len(ours), np.nanmean(never))
+        if level is None or len(level) != len(ours):
+            continue
+        tests = before - level >= CLEAR  # False where a value is not known
+        still = tests & (ours >= level + NEAR * (before - level))
+        if not tests.any():
+            continue
+        lucky = np.nanmean(never) + NEAR * (np.nanmean(before[tests]) - np.nanmean(never))
+        never = never[~np.isnan(never)]
+        hits, k, n = int((never >= lucky).sum()), int(still.sum()), int(tests.sum())
+        p = float(stats.betabinom.sf(k - 1, n, hits + 0.5, len(never) - hits + 0.5)) if k else 1.0
+        ids = _ids(run, audit, split, len(ours))
+        right = _values(run, "unlearned", "accuracy", split)
+        said = (
+            still & (right == 1) if right is not None and len(right) == len(ours) else still & False
+        )
+        entry = registry.entries("audit")[audit]
+        return Facts(
+            split,
+            tuple(ids[i] for i in np.flatnonzero(still).tolist()),
+            tuple(ids[i] for i in np.flatnonzero(said).tolist()),
+            n,
+            hits,
+            len(never),
+            p,
+            f"by {audit.replace('_', ' ')}",
+            int(entry.facts["rung"]),
+        )
+    return None
+
+
+def _values(run: Run, model: Role, audit: str, split: str) -> NDArray[np.float64] | None:
+    found = run.measured(model, audit, split)
+    rows = rows_of(found) if found is not None else None
+    return None if rows is None or rows.per_example is None else rows.per_example
+
+
+def _ids(run: Run, audit: str, split: str, rows: int) -> Sequence[str]:
+    found = run.measured("unlearned", audit, split)
+    return (found.ids if found else None) or [f"row {i + 1}" for i in range(rows)]
+
+
+def tells(run: Run) -> Iterator[tuple[Finding, Finding]]:
+    """Conduct towards the forgotten that sets the model apart: its finding and gold's.
+
+    Not judged without gold: what another model would have refused is not known then.
+    """
+    for f in run.findings:
+        entry = registry.entries("audit").get(f.audit)
+        if f.model != "unlearned" or not f.available or not entry or not on_forget_side(f):
+            continue
+        other = run.exactly("gold", f.audit, f.params)
+        if entry.facts["shows"] != "conduct" or other is None or not other.available:
+            continue
+        margin = entry.facts["margin"]
+        if _between(f, other, 1, margin).low > 0 and f.point - other.point > margin:
+            yield f, other
