@@ -294,7 +294,8 @@ def test_a_redacted_page_has_no_name_and_no_text() -> None:
         assert text.casefold() not in redacted.casefold()
     assert "Was person 1, or Mr person 2, ever in person 1&#39;s house?" in redacted
     assert "<h1>Forget person 3</h1>" in redacted
-    assert re.search(r"\[redacted: \d+ characters\]", redacted)
+    assert "[redacted]" in redacted
+    assert not re.search(r"\d+ characters", redacted)
     assert "The files beside it are not redacted" in redacted
     assert ASKED[0] in redacted
 

@@ -27,6 +27,7 @@ from pydantic.dataclasses import dataclass
 from unteach import __version__, registry
 from unteach.audit.finding import in_unit
 from unteach.audit.intervals import students
+from unteach.data.hiding import HIDDEN
 from unteach.errors import DataError
 from unteach.report import numbers
 from unteach.report.cells import Cell, Noted, html_cell, missing, noted
@@ -301,13 +302,12 @@ def samples(found: Revealed, *, redact: bool = False) -> tuple[Sample, ...]:
 
 def _sample(study: Study, of: Pull, text: Text, hide: Callable[[str], str], redact: bool) -> Sample:
     spans, counted = _spans(text.text, of.found)
-    hidden = f"[redacted: {len(text.text)} characters]"
     return Sample(
         worth=numbers.number(text.worth),
         instruction=hide(of.instruction),
         about=hide(text.about),
         by=f"{study.bandit}, seed {study.seed}, pull {of.number}",
-        text=escape(hidden) if redact else _marked(text.text, spans),
+        text=escape(HIDDEN) if redact else _marked(text.text, spans),
         counted=counted,
     )
 
