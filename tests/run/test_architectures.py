@@ -86,6 +86,7 @@ METHODS: dict[str, list[dict[str, Any]]] = {
 NO_MLP, OWN = "has no MLP", "computes its experts in a way of its own"
 NO_DROPOUT = "PEFT has none on experts that are one tensor"
 REFUSED = {
+    **{("deepseek_v3", m): "for an expert's and adapts all" for m in ("fisher_lora", "memflex")},
     **{("mamba", method): NO_MLP for method in ("lunar", "klue", "needle")},
     **{(kind, "rmu"): "found in none of the model's" for kind in ("mamba", "llama4_text")},
     **{("llama4_text", method): OWN for method in ("lunar", "klue", "needle")},

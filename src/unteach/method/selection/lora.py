@@ -111,10 +111,19 @@ def adapted(
         with warnings.catch_warnings():
             # of a mixture PEFT sets ranks for experts, and warns where those are no targets
             warnings.filterwarnings("ignore", r"The following \w+_pattern keys", RuntimeWarning)
-            return get_peft_model(model, config)
+            adapter = get_peft_model(model, config)
     except ValueError as error:  # which of its many reasons, PEFT says best
         said = str(error).strip().split("\n")[0]
         raise ModelError(f"lora: PEFT cannot adapt {type(model).__name__}: {said}") from None
+    named = [] if isinstance(targets, str) else targets
+    base = adapter.get_base_model()
+    left = [name for name in named if not hasattr(base.get_submodule(name), "lora_A")]
+    if left:  # DeepSeek's shared experts have the names that its experts once had
+        raise ModelError(
+            f"lora: PEFT takes {left[0]} of {type(model).__name__} for an expert's and adapts all experts "
+            "instead. Choose select: lora, which adapts them too."
+        )
+    return adapter
 
 
 def _cosine(a: Tensor, b: Tensor) -> float:
