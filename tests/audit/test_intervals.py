@@ -68,6 +68,12 @@ def test_a_symmetric_interval_is_symmetric_and_a_skewed_one_is_not():
     assert skewed.high - seen.mean > seen.mean - skewed.low
 
 
+def test_rare_gaps_of_one_sign_are_no_difference():
+    """Two gaps of 0.9 among 18 near 0: 0.09 with an SE of 0.062, so t is 1.5 and may be chance."""
+    found = by_spread(one_row_each([0.9] * 2 + [0.01, -0.01] * 9).estimate())
+    assert found.low < 0 < found.high
+
+
 def test_sign_flips_go_through_all_signs():
     """1 - 2 + 3 + 4 = 6. Sums as far from 0 are 6, 8 and 10, and these turned round: 6 of 16."""
     totals = np.array([1.0, -2.0, 3.0, 4.0])

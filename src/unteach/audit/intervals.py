@@ -121,9 +121,10 @@ def persons(values: ArrayLike, groups: ArrayLike) -> Persons:
 
 
 def by_spread(seen: Estimate, *, level: float = 0.95) -> Interval:
-    """Student's t over persons, each end moved as the skewness asks (Hall 1992, cubic transform).
+    """Student's t over persons, the end on the long side moved out as the skewness asks (Hall 1992).
 
-    Without the correction the interval of a skewed value misses on the long side. What few persons
+    Without the correction the interval of a skewed value misses on that side. The other end stays:
+    drawn in, it would call a few large gaps that happened to have one sign a difference. What few persons
     cannot show of skewness is allowed for by 2 / G of the error. It knows nothing of a kind of
     person of which none was seen. NaN where persons show no spread.
     """
@@ -132,9 +133,8 @@ def by_spread(seen: Estimate, *, level: float = 0.95) -> Interval:
     tail = (1 - level) / 2 * (1 - min(2 / seen.number, 0.5))
     t = float(special.stdtrit(seen.degrees, 1 - tail))
     skew = seen.third / seen.error**3
-    return Interval(
-        seen.value - seen.error * _bent(t, skew), seen.value - seen.error * _bent(-t, skew)
-    )
+    down, up = max(t, _bent(t, skew)), max(t, -_bent(-t, skew))
+    return Interval(seen.value - seen.error * down, seen.value + seen.error * up)
 
 
 def _bent(t: float, skew: float) -> float:
