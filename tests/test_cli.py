@@ -86,9 +86,8 @@ class TestList:
     def test_of_one_kind(self, call: Call):
         found = json.loads(call("list", "objectives", "--json").out)
         assert list(found) == ["objectives"]
-        assert found["objectives"]["npo"]["parameters"] == {
-            "beta": {"type": "number above 0", "default": 0.1}
-        }
+        beta = found["objectives"]["npo"]["parameters"]["beta"]
+        assert beta == {"type": "number above 0", "default": 0.1}
 
     def test_methods_are_the_shipped_recipes_that_train(self, call: Call):
         found = json.loads(call("list", "methods", "--json").out)["methods"]
@@ -139,6 +138,11 @@ class TestCheck:
         said = call("check", path)
         assert (said.code, said.err) == (0, "")
         assert said.out.splitlines()[0] == (f"{path}: fine. Rows: forget 3, retain 3, holdout 2")
+
+    @pytest.mark.parametrize("command", ["check", "report", "explain"])
+    def test_a_name_that_no_file_can_have(self, call: Call, command: str):
+        said = call(command, "x" * 5000)
+        assert (said.code, said.err) == (2, f"error: {'x' * 80}...: this name is too long.\n")
 
     def test_as_json(self, call: Call, ground: Ground, tmp_path: Path):
         said = call("check", ground.write(tmp_path / "mine.yaml"), "--json")
