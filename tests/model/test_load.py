@@ -62,6 +62,16 @@ def test_a_folder_is_loaded_ready_for_use(tiny_folder):
     assert (found.place.name, found.place.path) == (str(tiny_folder), str(tiny_folder))
 
 
+def test_equal_weights_answer_equally_whatever_the_header_of_their_file(folder):
+    """A longer header moves where the weights begin in the file: a sum's order must not follow it."""
+    file, words = folder / "model.safetensors", torch.tensor([[5]])
+    weights, said = load_file(file), []
+    for longer in range(0, 64, 8):
+        save_file(weights, file, {"format": "pt", "note": "x" * longer})
+        said.append(opened(folder).model(words).logits)
+    assert all(torch.equal(logits, said[0]) for logits in said)
+
+
 def test_the_type_asked_for_is_the_type_loaded(tiny_folder):
     assert opened(tiny_folder, LoadOptions("cpu", "bfloat16")).model.dtype == torch.bfloat16
 

@@ -1,7 +1,8 @@
-"""A run that is killed anywhere goes on to the same bits."""
+"""A run that is killed anywhere goes on to the same bits, under the same conditions."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.run.conftest import ASCENT, KEEP, Ground, stage
 from unteach.recipe import read
 from unteach.run.folder import RunFolder
 from unteach.run.pipeline import run
+from unteach.run.progress import Progress
 from unteach.train import log
 
 STEPS, LATER_STEPS = 120, 10
@@ -84,6 +87,10 @@ def same(
     assert not stopped.state.exists()
 
 
+class Killed(BaseException):
+    """What nobody catches."""
+
+
 @contextmanager
 def dying_after(monkeypatch: pytest.MonkeyPatch, at: int, step: int) -> Iterator[None]:
     """The run in it dies after the line of a step and before its state."""
@@ -91,12 +98,12 @@ def dying_after(monkeypatch: pytest.MonkeyPatch, at: int, step: int) -> Iterator
     def dies(path: Path, line: dict[str, Any]) -> None:
         append(path, line)
         if (line["stage"], line["step"]) == (f"method[{at}].train", step):
-            raise MemoryError
+            raise Killed
 
     append = log.append
     with monkeypatch.context() as patch:
         patch.setattr(log, "append", dies)
-        with pytest.raises(MemoryError):
+        with pytest.raises(Killed):
             yield
 
 
@@ -122,6 +129,27 @@ def test_a_stop_between_two_states_repeats_the_steps_since_the_last(
     with dying_after(monkeypatch, at, step):
         run(recipe, tmp_path / "stopped")
     same(run(recipe, tmp_path / "stopped"), whole, (9, 5))
+
+
+def test_going_on_under_other_conditions_says_that_bits_may_differ(
+    ground: Ground, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    method = [stage(ASCENT, KEEP, steps=3, checkpoint_seconds=0)]
+    recipe = ground.recipe(method=method, audits=[{"name": "probability"}], teach=None)
+
+    def said(out: Path) -> str:
+        with dying_after(monkeypatch, 0, 2):
+            run(recipe, out)
+        stream = io.StringIO()
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "get_num_threads", lambda: threads)
+            run(recipe, out, progress=Progress(stream=stream))
+        return stream.getvalue()
+
+    threads = before = torch.get_num_threads()
+    assert "threads" not in said(tmp_path / "as before")
+    threads += 6
+    assert f"method[0].train: threads: {before} then, {threads} now." in said(tmp_path / "other")
 
 
 CHAIN = [

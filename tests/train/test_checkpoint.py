@@ -104,6 +104,20 @@ def test_a_run_that_crashes_twice_ends_where_it_would_have(tiny_folder, tmp_path
     assert same(again, straight)
 
 
+def test_what_is_put_back_lies_in_memory_as_what_was_computed(tiny_folder, tmp_path):
+    """In the file it begins where the header ends, and there `torch.dot` sums in another order."""
+    model, place = whole(tiny_folder), torch.empty(1).data_ptr() % 64
+    optimizer = adamw(list(model.parameters()), lr=1e-3)
+    checkpoint, values = Checkpoint(tmp_path / "state"), torch.randn(3072)
+    for longer in range(0, 64, 8):
+        checkpoint.save(1, model, optimizer, {}, {"rule": {"x" * (1 + longer): values}})
+        resumed = checkpoint.load(model, optimizer)
+        assert resumed is not None
+        (found,) = resumed.tensors("rule").values()
+        assert found.data_ptr() % 64 == place
+        assert torch.dot(found, values) == torch.dot(values, values)
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -272,7 +286,7 @@ def test_a_state_is_tensors_and_json_and_only_of_what_moves(tiny_folder, tmp_pat
     ]
     assert all("lora" in name for name in load_file(tmp_path / "state" / "weights.safetensors"))
     notes = json.loads((tmp_path / "state" / "step.json").read_text())
-    assert notes.keys() == {"step", "seconds", "stopped"}
+    assert notes.keys() == {"step", "conditions", "seconds", "stopped"}
     checkpoint.clear()
     assert [*tmp_path.iterdir()] == []
     assert checkpoint.step() == 0

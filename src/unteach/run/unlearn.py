@@ -210,6 +210,11 @@ def _train(state: Unlearning, stage: recipes.Train, at: str, more_follow: bool) 
     state.tracked.begin(log.read(state.folder.log))
     if lines and checkpoint.step():
         state.progress.say(f"{at}: going on after step {checkpoint.step()} of {plan.steps}")
+        if changed := checkpoint.changed(model.device):
+            state.progress.say(
+                f"warning: {at}: {'; '.join(changed)}. Sums are rounded otherwise from here on, so the "
+                "weights will not be the very bits of a run that nobody stopped."
+            )
 
     def report(line: dict[str, Any]) -> None:
         log.append(state.folder.log, {"stage": at, **line})

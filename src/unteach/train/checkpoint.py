@@ -1,16 +1,21 @@
-"""Stop anywhere, go on to the same weights. Tensors only, no pickles, never half-written."""
+"""Stop anywhere, go on to the same weights. Tensors only, no pickles, never half-written.
+
+They are the same to the bit on a CPU under the same `conditions`. What is put back lies in memory as
+what was computed does, for the order in which a product is summed depends on where its numbers begin.
+"""
 
 from __future__ import annotations
 
 import json
+import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +34,23 @@ class Resumed:
         """The tensors that were saved under this name."""
         prefix = f"{group}/"
         return {n.removeprefix(prefix): t for n, t in self.kept.items() if n.startswith(prefix)}
+
+
+def conditions(device: torch.device) -> dict[str, str]:
+    """What decides, beside a run's recipe, how its numbers are rounded: the same give the same bits."""
+    import torch
+
+    if device.type == "cuda":
+        processor = torch.cuda.get_device_name(device)
+    elif device.type == "cpu":
+        processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    else:
+        processor = device.type
+    return {
+        "torch": torch.__version__,
+        "processor": processor,
+        "threads": str(torch.get_num_threads()),
+    }
 
 
 @dataclass(frozen=True)
@@ -71,7 +93,10 @@ class Checkpoint:
         }
         if beside:
             save_file(beside, unfinished / "kept.safetensors")
-        (unfinished / "step.json").write_text(json.dumps({"step": step, **notes}))
+        under = conditions(next(model.parameters()).device)
+        (unfinished / "step.json").write_text(
+            json.dumps({"step": step, "conditions": under, **notes})
+        )
         # the old state goes only when the new one is whole; a kill between the two leaves `.old`
         old = self.folder.with_name(self.folder.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
@@ -89,20 +114,19 @@ class Checkpoint:
         if not (folder / "step.json").exists():
             return None
         parameters = dict(model.named_parameters())
-        with safe_open(folder / "weights.safetensors", "pt") as file, torch.no_grad():
-            for name in file.keys():  # noqa: SIM118 (not a dict)
-                parameters[name].copy_(file.get_tensor(name))
+        with torch.no_grad():
+            for name, values in _read(folder / "weights.safetensors"):
+                parameters[name].copy_(values)
         state: dict[int, dict[str, Any]] = {}
-        with safe_open(folder / "optimizer.safetensors", "pt") as file:
-            for name in file.keys():  # noqa: SIM118
-                number, field = name.split(".", 1)
-                state.setdefault(int(number), {})[field] = file.get_tensor(name)
+        for name, values in _read(folder / "optimizer.safetensors"):
+            number, field = name.split(".", 1)
+            state.setdefault(int(number), {})[field] = values
         optimizer.load_state_dict(
             {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
         )
         notes = json.loads((folder / "step.json").read_text())
         beside = folder / "kept.safetensors"
-        kept = load_file(beside) if beside.exists() else {}
+        kept = dict(_read(beside)) if beside.exists() else {}
         return Resumed(notes.pop("step"), notes, kept)
 
     def clear(self) -> None:
@@ -112,7 +136,22 @@ class Checkpoint:
 
     def step(self) -> int:
         """Steps done in the newest state; 0 if there is none."""
+        return int(self._notes().get("step", 0))
+
+    def changed(self, device: torch.device) -> list[str]:
+        """The conditions of the newest state that are others now, each as "threads: 1 then, 2 now"."""
+        then, now = self._notes().get("conditions", {}), conditions(device)
+        return [f"{n}: {then[n]} then, {now[n]} now" for n in then if then[n] != now.get(n)]
+
+    def _notes(self) -> dict[str, Any]:
         for folder in (self.folder, self.folder.with_name(self.folder.name + ".old")):
             if (folder / "step.json").exists():
-                return int(json.loads((folder / "step.json").read_text())["step"])
-        return 0
+                return dict(json.loads((folder / "step.json").read_text()))
+        return {}
+
+
+def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Names and values, each in memory of its own rather than in the file, wherever that begins."""
+    with safe_open(path, "pt") as file:
+        for name in file.keys():  # noqa: SIM118 (not a dict)
+            yield name, file.get_tensor(name).clone()
