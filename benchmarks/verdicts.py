@@ -39,12 +39,16 @@ TEXTS = ("accuracy", "kfr")
 
 @dataclass(frozen=True)
 class Leak:
-    """What is left: `added` to every row, or a share of facts, or of persons, as in the original."""
+    """What is left: `added` to every row, or a share of facts, or of persons, as in the original.
+
+    Facts that are only `said` are answered right, with 0.7 of probability for what is specific.
+    """
 
     name: str
     added: float = 0.0
     facts: float = 0.0
     persons: float = 0.0
+    said: bool = False
 
 
 LEAKS = (
@@ -56,6 +60,7 @@ LEAKS = (
     Leak("8 % of the facts", facts=0.08),
     Leak("16 % of the facts", facts=0.16),
     Leak("30 % of the facts", facts=0.30),
+    Leak("8 % of the facts, said at 0.7", facts=0.08, said=True),
     Leak("one person in eight", persons=1 / 8),
 )
 
@@ -120,7 +125,10 @@ def with_leak(table: Table, leak: Leak, persons: int, rng: np.random.Generator) 
             moved = np.where(hit, float(audit == "accuracy"), rows)
         elif leak.added:
             moved = np.minimum(1.0, rows + leak.added)
-        left[audit, split, model] = np.where(known, table[audit, split, "original"], moved)
+        kept = table[audit, split, "original"]
+        if leak.said and audit not in TEXTS:
+            kept = np.minimum(kept, 0.7)
+        left[audit, split, model] = np.where(known, kept, moved)
     return left
 
 

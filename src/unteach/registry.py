@@ -304,7 +304,8 @@ def audit(
       `margin` the difference, in the audit's unit, up to which two models count as level, `rung`
       the access that the test stands for (`report/ladder.py`). A `gate` must be shown level with
       the yardstick before anything is called forgotten; others can only raise an alarm. `chance`
-      is the value that a model has which knows nothing, where that is known beforehand.
+      is the value that a model has which knows nothing, where that is known beforehand: without
+      another yardstick it can show a model level, and no more.
     - `language`: repetition and the like, compared with the original's; past `margin` it is
       strained, past `collapse` it is broken. With `ratio` both are factors. `better` says which
       way is worse.

@@ -2,7 +2,8 @@
 
 Knowledge is kept at `KEPT` of the original's value or more. It is **damaged** where it is below
 that and the loss is shown: the 95 % interval of the difference, row by row where the rows allow it,
-excludes 0. Every audit that shows knowledge takes part, on every split that is not to be forgotten.
+lies beyond the twentieth that may be lost; of people never taught, who were not to be kept as they
+are, beyond the audit's margin. Every audit that shows knowledge takes part, on every split that is not to be forgotten.
 Language is strained past the margin that its audit declares, and broken past its `collapse`.
 """
 
@@ -17,7 +18,7 @@ from unteach import registry
 from unteach.audit.statistics import paired
 from unteach.data.examples import must_go
 from unteach.report import numbers
-from unteach.report.ladder import is_made
+from unteach.report.ladder import is_made, on_forget_side
 from unteach.report.leak import rows_of, shows_knowledge, words_of
 from unteach.report.read import Finding, Run
 
@@ -65,10 +66,13 @@ def shares(run: Run) -> tuple[Share, ...]:
 def _shares(run: Run) -> Iterator[Share]:
     for before, after, facts in _pairs(run, "knowledge"):
         split = after.split or ""
-        if must_go(split) or is_made(split) or before.point <= 0 or facts["knowing"] == "low":
+        if on_forget_side(after) or must_go(split) or is_made(split) or facts["knowing"] == "low":
             continue
-        share = after.point / before.point
-        fallen = share < KEPT and _upper_loss(before, after) < 0
+        if not 0 < before.point <= 1:  # of a task of lm-eval that is no rate
+            continue
+        untaught = split.startswith("holdout")
+        allowed = facts["margin"] if untaught else (1 - KEPT) * before.point
+        fallen = _upper_loss(before, after) < -allowed
         yield Share(_words(after), split, after.audit, before, after, fallen)
 
 

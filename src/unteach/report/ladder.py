@@ -75,8 +75,13 @@ def made_by(findings: Iterable[Finding]) -> set[str]:
 
 
 def on_forget_side(finding: Finding) -> bool:
-    """Whether it asks for what must go, as it was given: not for rows that a synthesis made."""
-    return finding.split is not None and must_go(finding.split) and not is_made(finding.split)
+    """Whether it asks for what must go, as it was given: not for rows that a synthesis made.
+
+    WMDP's questions are tasks of lm-eval by that name.
+    """
+    if finding.split is None:
+        return str(finding.params.get("task", "")).startswith("wmdp")
+    return must_go(finding.split) and not is_made(finding.split)
 
 
 def _shows(finding: Finding) -> str:

@@ -17,10 +17,10 @@ A mean hides one fact that is remembered word for word, so facts are counted too
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -53,12 +53,15 @@ CHANCE = 0.05
 class Gap:
     """How much more is known than by the yardstick, in the audit's unit, with its 90 % interval.
 
-    `needed` finds the number of persons at which the margin could be shown, where that is known.
+    `groups` persons and `rows` answers were compared. `needed` finds the number of persons at which
+    the margin could be shown, where that is known.
     """
 
     value: float
     low: float
     high: float
+    groups: int
+    rows: int
     needed: Callable[[], int | None] = lambda: None
 
 
@@ -76,9 +79,20 @@ class Reading:
     yardstick: Finding | None
     original: Finding | None
     state: State
+    value: float = math.nan
     less: bool = False
     reason: str = ""
     needed: int | None = None
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether there was nothing to compare it with."""
+        return self.state == "open" and math.isnan(self.value)
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether more seems to be known, beyond the margin, without being shown."""
+        return self.state == "open" and self.value > self.margin
 
     def shown(self, name: str) -> str:
         """`probability 0.21 (gold 0.25)`, without intervals, which the table beside it has."""
@@ -88,27 +102,29 @@ class Reading:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts still there, of those that can tell, as one way of asking shows them.
+    """Facts still there, of those that can tell, as one audit and one way of asking show them.
 
-    `chance` of `of_chance` values of answers that were never taught are as high. `p` is how often
-    chance would give as many facts; `said` are those that the greedy answer says as well.
+    They are of `holders` of the `persons` who were asked about. `chance` of `of_chance` values of
+    answers that were never taught are as high; `p` is how often chance would give as many facts.
     """
 
+    audit: str
     split: str
     known: tuple[str, ...]
-    said: tuple[str, ...]
     tested: int
+    holders: int
+    persons: int
     chance: int
     of_chance: int
     p: float
-    words: str
+    allowed: float
     rung: int
 
     @property
     def state(self) -> State:
-        if not self.known:
-            return "level"
-        return "more" if self.p <= CHANCE else "open"
+        if self.known and self.p <= CHANCE:
+            return "more"
+        return "level" if len(self.known) <= self.allowed * self.tested else "open"
 
 
 def yardstick_name(run: Run) -> str:
@@ -137,7 +153,6 @@ def shows_knowledge(f: Finding) -> bool:
 
 
 def _reading(run: Run, measured: Finding, facts: Mapping[str, Any]) -> Reading:
-    assert measured.split is not None
     margin = float(facts["margin"])
     yardstick = _yardstick(run, measured)
     original = run.exactly("original", measured.audit, measured.params)
@@ -162,32 +177,36 @@ def _reading(run: Run, measured: Finding, facts: Mapping[str, Any]) -> Reading:
     gap = _gap(measured, yardstick, facts)
     if gap is None:
         return reading("open", _no_yardstick(run, measured))
-    known_before = _gap(original, yardstick, facts) if original else None
-    if known_before is not None and not known_before.low > 0:
-        return reading("mute")
-    less = yardstick is not None and (
-        _between(measured, yardstick, _sign(facts), margin).high < -margin
-    )
-    if gap.low > margin:
-        return reading("more")
-    if unknown := _unknown(measured):
-        return reading("open", unknown, less=less)
-    if 0 < measured.groups < MIN_GROUPS:
-        return reading(
-            "open", f"{measured.groups} persons are too few to show that two are level", less=less
-        )
+    less = yardstick is not None and gap.high < -margin
+    found = partial(reading, value=gap.value, less=less)
+    if gap.low > margin and yardstick is not None:
+        return found("more")
+    before = _gap(original, yardstick, facts) if original else None
+    if before is not None and not before.low > 0:
+        if before.value <= 0 or before.high < margin:
+            return found("mute")
+        return found("open", "so few do not show that the original stands above the yardstick")
+    if gap.rows < KNOWN * len(measured.per_example or ()):
+        rows = len(measured.per_example or ())
+        return found("open", f"only {gap.rows} of {rows} answers could be judged and compared")
+    if gap.groups < MIN_GROUPS:
+        return found("open", f"{people(gap.groups)} cannot show that two models are level")
     if gap.high <= margin:
-        return reading("level", less=less)
+        return found("level")
     within = f"it is not shown to lie within {numbers.number(margin)} of the yardstick"
-    return reading("open", within, less=less, needed=gap.needed())
+    return found("open", within, needed=gap.needed())
+
+
+def people(number: int) -> str:
+    """`1 person or document`, `8 persons or documents`."""
+    return "1 person or document" if number == 1 else f"{number} persons or documents"
 
 
 def _yardstick(run: Run, measured: Finding) -> Finding | None:
-    assert measured.split is not None
     if run.has("gold"):
         found = run.exactly("gold", measured.audit, measured.params)
     else:
-        params = measured.params | {"split": never_taught(measured.split)}
+        params = measured.params | {"split": never_taught(measured.split or "")}
         found = run.exactly("original", measured.audit, params)
     return found if found is not None and found.available else None
 
@@ -200,27 +219,30 @@ def _no_yardstick(run: Run, measured: Finding) -> str:
 
 
 def _gap(ours: Finding, yardstick: Finding | None, facts: Mapping[str, Any]) -> Gap | None:
-    """How much more `ours` knows than the yardstick, and than chance where that is declared."""
+    """How much more `ours` knows than the yardstick; without one, than chance where that is declared."""
     sign, chance = _sign(facts), facts["chance"]
-    gaps = []
     if yardstick is not None:
-        gaps.append(_between(ours, yardstick, sign, facts["margin"]))
-    if chance is not None:
-        ends = sorted(sign * (end - chance) for end in (ours.lower, ours.upper))
-        gaps.append(Gap(sign * (ours.point - chance), ends[0], ends[1]))
-    if not gaps:
+        return _between(ours, yardstick, sign, facts["margin"])
+    if chance is None:
         return None
-    return Gap(
-        min(gap.value for gap in gaps),
-        min(gap.low for gap in gaps),
-        min(gap.high for gap in gaps),
-        gaps[0].needed,
-    )
+    low, high = _ends(ours)
+    ends = sorted((sign * (low - chance), sign * (high - chance)))
+    return Gap(sign * (ours.point - chance), ends[0], ends[1], ours.groups, ours.n)
 
 
 def _sign(facts: Mapping[str, Any]) -> int:
     """1 where a high value says that the model knows, -1 where a low one does."""
     return 1 if facts["knowing"] == "high" else -1
+
+
+def _ends(f: Finding) -> tuple[float, float]:
+    """Its interval; one that has none may lie anywhere."""
+    known = f.low is not None and f.high is not None
+    return (f.lower, f.upper) if known else (-math.inf, math.inf)
+
+
+NARROWER = 1.645 / 1.960
+"""The half-width of a 90 % interval over that of a 95 % one."""
 
 
 def _between(ours: Finding, yardstick: Finding, sign: int, margin: float) -> Gap:
@@ -232,14 +254,17 @@ def _between(ours: Finding, yardstick: Finding, sign: int, margin: float) -> Gap
         if difference is not None and difference.groups > 1:
             low, high = _of_all_facts(difference) if same else (difference.low90, difference.high90)
             ends = sorted((sign * low, sign * high))
-            needed = functools.partial(groups_needed, difference, margin)
-            return Gap(sign * difference.value, ends[0], ends[1], needed)
+            rows = difference.n if same else ours.n
+            needed = partial(groups_needed, difference, margin)
+            return Gap(sign * difference.value, ends[0], ends[1], difference.groups, rows, needed)
     value = ours.point - yardstick.point
-    # the interval of a difference from those of its parts (Newcombe's), at 95 %
-    down = math.hypot(ours.point - ours.lower, yardstick.upper - yardstick.point)
-    up = math.hypot(ours.upper - ours.point, yardstick.point - yardstick.lower)
+    # the interval of a difference from those of its parts (Newcombe's), at 90 %
+    (low, high), (other_low, other_high) = _ends(ours), _ends(yardstick)
+    down = NARROWER * math.hypot(ours.point - low, other_high - yardstick.point)
+    up = NARROWER * math.hypot(high - ours.point, yardstick.point - other_low)
     ends = sorted((sign * (value - down), sign * (value + up)))
-    return Gap(sign * value, ends[0], ends[1])
+    groups = min(ours.groups, yardstick.groups)
+    return Gap(sign * value, ends[0], ends[1], groups, ours.n)
 
 
 def _of_all_facts(difference: Difference) -> tuple[float, float]:
@@ -265,14 +290,6 @@ def rows_of(f: Finding) -> audited.Finding | None:
     )
 
 
-def _unknown(f: Finding) -> str:
-    """Why too few rows were judged; empty if enough were."""
-    rows = len(f.per_example or ())
-    if not rows or f.n >= KNOWN * rows:
-        return ""
-    return f"only {f.n} of {rows} answers could be judged"
-
-
 def words_of(f: Finding) -> str:
     """`probability`, `probability on forget paraphrased`, with parameters that are not the default."""
     plain = resolved(f.audit, {})
@@ -286,8 +303,15 @@ def words_of(f: Finding) -> str:
     return f"{f.audit.replace('_', ' ')}{where}" + (f" ({', '.join(other)})" if other else "")
 
 
-FACTS = ("specific_probability", "probability", "accuracy")
-"""Audits that tell facts apart row by row, the first that was made on a split counts."""
+FACTS: tuple[tuple[str, float], ...] = (
+    ("specific_probability", 0.01),
+    ("probability", 0.01),
+    ("accuracy", 0.02),
+)
+"""Audits that tell facts apart row by row, and the share of facts up to which luck may have its way.
+
+Of the two likelihoods the first that was made on a split counts; right answers always.
+"""
 
 
 def facts_of(run: Run) -> tuple[Facts, ...]:
@@ -295,65 +319,59 @@ def facts_of(run: Run) -> tuple[Facts, ...]:
 
     A row tells if the original stands `CLEAR` above the yardstick on it. Its fact is still there
     if the unlearned model has come less than 1 - `NEAR` of the way down: then its answer is about
-    as likely as it was. A fact can also be guessed, so the count is set beside chance: how many
-    answers that were never taught (gold's to the same questions, or the original's to `holdout`)
-    are as likely. With c of m such answers, k of n facts or more come by chance as the
-    beta-binomial says (n; c + 1/2, m - c + 1/2), Jeffreys' prior.
+    as likely as it was, or still right. A fact can also be guessed, so the count is set beside
+    chance: how many answers that were never taught (gold's to the same questions, or the
+    original's to `holdout`) are as high. With c of m such answers, k of n facts or more come by
+    chance as the beta-binomial says (n; c + 1/2, m - c + 1/2), Jeffreys' prior.
     """
     splits = dict.fromkeys(f.split for f in run.findings if on_forget_side(f))
-    return tuple(counted for split in splits if split and (counted := _facts(run, split)))
+    counted = []
+    for split in filter(None, splits):
+        read = [f for name, share in FACTS[:2] if (f := _facts(run, split, name, share))]
+        right = [f for name, share in FACTS[2:] if (f := _facts(run, split, name, share))]
+        counted += [*read[:1], *right]
+    return tuple(counted)
 
 
-def _facts(run: Run, split: str) -> Facts | None:
-    for audit in FACTS:
-        ours, before = (
-            _values(run, "unlearned", audit, split),
-            _values(run, "original", audit, split),
-        )
-        gold = _values(run, "gold", audit, split)
-        never = gold if run.has("gold") else _values(run, "original", audit, never_taught(split))
-        if ours is None or before is None or never is None or len(ours) != len(before):
-            continue
-        level = gold if run.has("gold") else np.full(len(ours), np.nanmean(never))
-        if level is None or len(level) != len(ours):
-            continue
-        tests = before - level >= CLEAR  # False where a value is not known
-        still = tests & (ours >= level + NEAR * (before - level))
-        if not tests.any():
-            continue
-        lucky = np.nanmean(never) + NEAR * (np.nanmean(before[tests]) - np.nanmean(never))
-        never = never[~np.isnan(never)]
-        hits, k, n = int((never >= lucky).sum()), int(still.sum()), int(tests.sum())
-        p = float(stats.betabinom.sf(k - 1, n, hits + 0.5, len(never) - hits + 0.5)) if k else 1.0
-        ids = _ids(run, audit, split, len(ours))
-        right = _values(run, "unlearned", "accuracy", split)
-        said = (
-            still & (right == 1) if right is not None and len(right) == len(ours) else still & False
-        )
-        entry = registry.entries("audit")[audit]
-        return Facts(
-            split,
-            tuple(ids[i] for i in np.flatnonzero(still).tolist()),
-            tuple(ids[i] for i in np.flatnonzero(said).tolist()),
-            n,
-            hits,
-            len(never),
-            p,
-            f"by {audit.replace('_', ' ')}",
-            int(entry.facts["rung"]),
-        )
-    return None
+def _facts(run: Run, split: str, audit: str, allowed: float) -> Facts | None:
+    ours, before = _values(run, "unlearned", audit, split), _values(run, "original", audit, split)
+    gold = _values(run, "gold", audit, split)
+    never = gold if run.has("gold") else _values(run, "original", audit, never_taught(split))
+    found = run.measured("unlearned", audit, split)
+    if ours is None or before is None or never is None or found is None:
+        return None
+    level = gold if run.has("gold") else np.full(len(ours), np.nanmean(never))
+    if level is None or not len(ours) == len(before) == len(level):
+        return None
+    tests = before - level >= CLEAR  # False where a value is not known
+    if not tests.any():
+        return None
+    still = tests & (ours >= level + NEAR * (before - level))
+    lucky = np.nanmean(never) + NEAR * (np.nanmean(before[tests]) - np.nanmean(never))
+    never = never[~np.isnan(never)]
+    hits, k, n = int((never >= lucky).sum()), int(still.sum()), int(tests.sum())
+    p = float(stats.betabinom.sf(k - 1, n, hits + 0.5, len(never) - hits + 0.5)) if k else 1.0
+    ids = found.ids or [f"row {i + 1}" for i in range(len(ours))]
+    groups = np.asarray(found.group_ids)
+    return Facts(
+        audit,
+        split,
+        tuple(ids[i] for i in np.flatnonzero(still).tolist()),
+        n,
+        len(set(groups[still].tolist())),
+        len(set(groups[tests].tolist())),
+        hits,
+        len(never),
+        p,
+        allowed,
+        int(registry.entries("audit")[audit].facts["rung"]),
+    )
 
 
 def _values(run: Run, model: Role, audit: str, split: str) -> NDArray[np.float64] | None:
     found = run.measured(model, audit, split)
     rows = rows_of(found) if found is not None else None
     return None if rows is None or rows.per_example is None else rows.per_example
-
-
-def _ids(run: Run, audit: str, split: str, rows: int) -> Sequence[str]:
-    found = run.measured("unlearned", audit, split)
-    return (found.ids if found else None) or [f"row {i + 1}" for i in range(rows)]
 
 
 def tells(run: Run) -> Iterator[tuple[Finding, Finding]]:

@@ -11,8 +11,9 @@ the rest. The status is the first of these that holds:
 3. NOT FORGOTTEN: a test that only asks shows more than the yardstick, or facts that are still said;
    or a deeper one does, and no answers were judged.
 4. SUPPRESSED: asking shows no more, a deeper rung does: the reason names it.
-5. INCONCLUSIVE: a gate of who asks or who reads likelihoods is open, or there is none; a fact is
-   left that chance may explain; or neither language nor what was to stay was measured.
+5. INCONCLUSIVE: a gate of who asks or who reads likelihoods is open, or there is none; a test was
+   made and had nothing beside it, or lies above the margin without being shown to; a fact is left
+   that chance may explain; or language or what was to stay was not measured.
 6. FORGOTTEN: every such gate is level with the yardstick within its margin, and nothing that was
    measured shows more. It means these tests, at this access, and no more.
 
@@ -21,7 +22,7 @@ What a status does not say is added as a flag: OVER-FORGOTTEN, RETAIN DAMAGED, B
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +36,7 @@ from unteach.report.leak import (
     Facts,
     Reading,
     facts_of,
+    people,
     readings,
     tells,
     yardstick_name,
@@ -159,10 +161,10 @@ def _found(tests: Tests) -> tuple[Status, str] | None:
     more = sorted(tests.that("more"), key=lambda r: r.rung)
     left = [f for f in tests.facts if f.state == "more"]
     said = [r for r in more if r.rung == ASKED]
-    spoken = [f for f in left if f.said or f.rung == ASKED]
+    spoken = [f for f in left if f.rung == ASKED]
     if said or spoken:
         parts = [tests.words(said)] if said else []
-        parts += [_still(f) for f in spoken]
+        parts += [_still(f) for f in left]
         return "NOT FORGOTTEN", f"It still gives answers away: {'; '.join(parts)}."
     if not more and not left:
         return None
@@ -181,53 +183,84 @@ def _found(tests: Tests) -> tuple[Status, str] | None:
 def _still(facts: Facts) -> str:
     """How many facts are still there, where they were looked for, and what chance would give."""
     shown = ", ".join(facts.known[:NAMED]) + (", ..." if len(facts.known) > NAMED else "")
-    said = f", {len(facts.said)} of them said word for word" if facts.said else ""
+    how = (
+        "answered right"
+        if facts.rung == ASKED
+        else f"about as likely as before ({facts.audit.replace('_', ' ')})"
+    )
+    where = "" if facts.split == "forget" else f", {facts.split.replace('_', ' ')}"
     return (
-        f"{len(facts.known)} of {facts.tested} facts ({facts.words}, {facts.split.replace('_', ' ')}) "
-        f"are about as they were{said}: {shown} (by chance {facts.chance} of {facts.of_chance} that were "
-        "never taught)"
+        f"{len(facts.known)} of {facts.tested} facts {how}{where}: {shown} (by chance {facts.chance} of "
+        f"{facts.of_chance} that were never taught)"
     )
 
 
 def _doubt(tests: Tests, kept: Side, language: Side) -> str:
-    """Why passing every leak test is not enough; empty if it is."""
-    no_leak = "No test of the leak fails, but"
-    few = [r for r in tests.telling() if r.gate and 0 < r.measured.groups < MIN_GROUPS]
-    if few:
-        persons = max(r.measured.groups for r in few)
-        left = len({i for f in tests.facts for i in f.known})
-        share = numbers.number(upper_bound(min(left, persons), persons), percent=True)
-        return (
-            f"{no_leak} only {persons} persons were tested, and fewer than {MIN_GROUPS} cannot show that "
-            f"two models are level. What they show: of persons like these at most {share} are still "
-            "remembered (95 %)."
+    """Why passing every leak test is not enough, all that there is; empty if it is."""
+    decided = [r for r in tests.that("level") if r.gate]
+    gates = [r for r in tests.readings if r.gate and r.rung <= READ and r.state != "mute"]
+    said = [*_few(tests), *_left_open(tests, gates), *_missing(tests, gates, kept, language)]
+    if not said:
+        return ""
+    opening = "No test of the leak fails, but not all is shown." if decided else "Nothing is shown."
+    return " ".join([opening, *said])
+
+
+def _few(tests: Tests) -> Iterator[str]:
+    """What so few persons can show."""
+    direct = [f for f in tests.facts if f.split == "forget"]
+    few = min(direct, key=lambda f: f.persons, default=None)
+    if few is not None and few.persons < MIN_GROUPS:
+        holders = max(f.holders for f in direct)
+        share = numbers.number(upper_bound(holders, few.persons), percent=True)
+        yield (
+            f"Only {people(few.persons)} were asked about, and fewer than {MIN_GROUPS} cannot show that "
+            f"two models are level; of such at most {share} still have a fact that is as it was (95 %)."
         )
+
+
+def _left_open(tests: Tests, gates: Sequence[Reading]) -> Iterator[str]:
+    """What was tested and is not decided, as far as it counts."""
     for facts in tests.facts:
         if facts.state == "open":
-            return (
-                f"{no_leak} {_still(facts)}. That is within chance, and cannot be told from a fact that "
-                "was left: more golds, or more people never taught, would."
+            yield (
+                f"There are {_still(facts)}: that may be chance, and cannot be told from a fact that was "
+                "left. Look whether it can be guessed."
             )
-    if open_gates := [r for r in tests.that("open") if r.gate and r.rung <= READ]:
-        return f"{no_leak} not all of them decide. {_how_to_close(open_gates)}"
-    if "unmeasured" in (kept.state, language.state):
-        gone = "retained knowledge" if kept.state == "unmeasured" else "language"
-        return (
-            f"{no_leak} {gone} was not measured on both models, and a destroyed model passes too."
+    large = [r for r in gates if r.split == "forget" or r.measured.groups >= MIN_GROUPS]
+    gates_open = [r for r in large if r.state == "open"]
+    if gates_open:
+        yield _how_to_close(gates_open)
+    alarms = [r for r in tests.that("open") if r not in gates_open]
+    if unjudged := [r for r in alarms if r.unjudged]:
+        yield (
+            f"Made and not judged, as nothing was measured beside it: {tests.words(unjudged)}. Give a "
+            "gold model, or leave it out."
         )
-    gates = [r for r in tests.telling() if r.gate]
+    if suspicious := [r for r in alarms if r.suspicious]:
+        yield f"Above the margin, and not shown to be more than chance: {tests.words(suspicious)}."
+
+
+def _missing(tests: Tests, gates: Sequence[Reading], kept: Side, language: Side) -> Iterator[str]:
+    """What was not measured at all, and which audit would."""
     for rung, audit in ((ASKED, "accuracy"), (READ, "specific_probability")):
         if not any(r.rung == rung for r in gates):
-            return (
-                f"{no_leak} nothing was measured that shows it to {RUNGS[rung]}: add the audit "
-                f"'{audit}' on the forget split (`audits: standard` has it)."
-            )
+            yield f"For {RUNGS[rung]} nothing decides: add the audit '{audit}' on the forget split."
     if not tests.facts:
-        return (
-            f"{no_leak} facts were not looked at one by one, and a mean hides a few: add the audit "
-            "'specific_probability' on the forget split and beside it."
+        yield (
+            "Facts were not looked at one by one, and a mean hides a few: add 'specific_probability' on "
+            "the forget split and beside it."
         )
-    return ""
+    if kept.state == "unmeasured":
+        yield (
+            "What was to stay was not measured on both models, and a destroyed model passes too: add "
+            "'probability' on the retain split."
+        )
+    if language.state == "unmeasured":
+        yield (
+            "Language was not measured beside the forget set, and a destroyed model passes too: add "
+            "'repetition' on the retain split."
+        )
 
 
 def _how_to_close(gates: Sequence[Reading]) -> str:
@@ -236,15 +269,13 @@ def _how_to_close(gates: Sequence[Reading]) -> str:
     for r in gates:
         by_reason.setdefault(r.reason, []).append(r)
     said = [
-        f"{numbers.listed([r.words for r in those]).capitalize()}: {reason}."
+        f"Open: {numbers.listed([r.words for r in those])}, for {reason}."
         for reason, those in by_reason.items()
     ]
-    needed = [r.needed for r in gates if r.needed]
-    if needed:
-        persons = max(r.measured.groups for r in gates)
-        said.append(
-            f"About {max(needed)} persons would decide, were it truly level (here {persons})."
-        )
+    needed = max((r.needed for r in gates if r.needed), default=0)
+    persons = max(r.measured.groups for r in gates)
+    if needed > persons:
+        said.append(f"About {people(needed)} would decide, were it truly level (here {persons}).")
     return " ".join(said)
 
 
@@ -254,7 +285,6 @@ def _claim(tests: Tests) -> str:
     asked = [r.words for r in level if r.rung == ASKED and r.gate]
     read = [r.words for r in level if r.rung == READ and r.gate]
     margins = sorted({r.margin for r in level if r.gate})
-    tested = sum(f.tested for f in tests.facts if f.split == "forget")
     within = numbers.listed([numbers.number(m) for m in margins])
     deeper = sorted({r.rung for r in level if r.rung > READ})
     said = (
@@ -264,8 +294,14 @@ def _claim(tests: Tests) -> str:
     for rung in deeper:
         said += f"; nor does {RUNGS[rung]} ({_names(level, rung)})"
     said += "."
-    if tested:
-        said += f" Of {tested} facts, looked at one by one, none is as it was."
+    direct = max(
+        (f for f in tests.facts if f.split == "forget"), key=lambda f: f.rung, default=None
+    )
+    left = [_still(f) for f in tests.facts if f.known]
+    if left:
+        said += f" Looked at one by one, within chance: {'; '.join(left)}."
+    elif direct is not None:
+        said += f" Of {direct.tested} facts, looked at one by one, none is as it was."
     return said
 
 
@@ -286,7 +322,7 @@ def _leak(tests: Tests) -> Side:
     for state, opening in (("more", "More than"), ("level", "No more than")):
         there = tests.that(state)
         if there:
-            whom = "gold" if tests.run.has("gold") else "of people never taught"
+            whom = "gold" if tests.run.has("gold") else "people never taught"
             sentences.append(f"{opening} {whom}: {tests.words(there)}.")
     if undecided := tests.that("open"):
         sentences.append(f"Not decided: {tests.words(undecided)}.")
@@ -329,15 +365,20 @@ def _kept(measured: Sequence[Share]) -> Side:
     main = main or [s for s in measured if s.split == "retain"]
     lost = sorted((s for s in measured if s.fallen), key=lambda s: s.share)
     fine = len(measured) - len(lost)
-    if main and max(s.share for s in main) < LOST:
+    if main and min(s.share for s in main) < LOST:
         return Side(f"Lost: {_shown(main)}.", "fatal")
+    if not any(s.split.startswith("retain") for s in measured):
+        return Side(
+            "What was to stay, the retain set, was not measured on both models.", "unmeasured"
+        )
     words = [f"{_shown(main)}." if main else "The retain set itself was not measured."]
     if lost:
         words.append(f"Damaged: {_shown(lost)}.")
     splits = sorted({s.split.replace("_", " ") for s in measured if s.split and not s.fallen})
     if fine:
         words.append(
-            f"Not shown to be damaged: {fine} of {len(measured)} measures, on {numbers.listed(splits)}."
+            f"Not shown to be damaged: {fine} of {len(measured)} measures"
+            + (f", on {numbers.listed(splits)}." if splits else ".")
         )
     flags: tuple[Flag, ...] = ("RETAIN DAMAGED",) if lost else ()
     return Side(" ".join(words), "bad" if lost else "good", flags)
@@ -373,6 +414,9 @@ def _language(measured: Sequence[Speech]) -> Side:
         sentences.append(f"About the forgotten it stumbles: {numbers.listed(strained_there)}.")
     elif not other:
         sentences.append("Its answers about the forgotten are as fluent as the original's.")
+    if not other:
+        sentences.append("No other language was measured.")
+        return Side(" ".join(sentences), "unmeasured")
     flags: tuple[Flag, ...] = ("BROKEN ON FORGET",) if broken_there else ()
     return Side(" ".join(sentences), "unsure" if strained or broken_there else "good", flags)
 

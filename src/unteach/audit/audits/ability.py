@@ -35,6 +35,7 @@ Z = 1.96
     shows="knowledge",
     rung=2,
     margin=0.1,
+    gate=True,
     source="MMLU, arXiv:2009.03300",
 )
 def multiple_choice(ev: Evidence, *, split: str = "mmlu", normalise: bool = False) -> Finding:

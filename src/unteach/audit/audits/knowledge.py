@@ -78,6 +78,7 @@ def rouge(
     shows="knowledge",
     rung=1,
     margin=0.1,
+    gate=True,
     source="MUSE, arXiv:2407.06460",
 )
 def verbmem(
@@ -115,6 +116,7 @@ def verbmem(
     shows="knowledge",
     rung=1,
     margin=0.1,
+    gate=True,
     source="MUSE, arXiv:2407.06460",
 )
 def knowmem(

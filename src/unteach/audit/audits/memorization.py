@@ -61,7 +61,6 @@ def specific_probability(ev: Evidence, *, split: str = "forget") -> Finding:
     rung=2,
     margin=0.1,
     gate=True,
-    chance=0.5,
     only={"aggregate": "bounded"},
     source="TOFU, arXiv:2401.06121",
 )
