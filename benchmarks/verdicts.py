@@ -75,7 +75,7 @@ SHAPES = {  # audit, split -> intercept and slope of its logit on that of what i
 }
 TAUGHT = {"specific_probability": 3.8, "probability": 4.6, "truth_ratio": 2.5}
 TAUGHT_IN_OTHER_WORDS = {"specific_probability": 3.1, "probability": 0.7}
-GUESSED = 0.6
+GUESSED = 0.65
 
 
 def simulated(persons: int, rng: np.random.Generator) -> Table:
@@ -85,7 +85,8 @@ def simulated(persons: int, rng: np.random.Generator) -> Table:
     specific in an answer that was never taught has a logit of -3.6 on average, an exponential tail
     downwards of 2.3 over rows and a standard deviation of 0.8 over persons; two golds differ by 0.9 a
     row and 0.2 a seed. So a row is at 0.10, differs by 0.13 between golds, and is above 0.7 in one of
-    200 cases (seen: 0.10, 0.13, one of 240). A greedy answer is right where that is above 0.6.
+    200 cases (seen: 0.10, 0.13, one of 240). A greedy answer is right where that is above 0.65, in one of
+    100 cases (seen: none to four).
     """
     table: Table = {}
     n = persons * FACTS_EACH

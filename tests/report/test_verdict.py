@@ -306,14 +306,15 @@ def test_without_gold_people_never_taught_are_the_yardstick(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("left", [3, 6, 8])
 def test_without_gold_answers_that_are_still_said_are_seen(tmp_path: Path, left: int) -> None:
-    """3, 6 or 8 of 24 facts word for word: their text is set beside people never taught."""
+    """3, 6 or 8 of 24 facts word for word: 0 of 24 never taught are right, so chance gives 3 in 4.6 % of cases, 6 in 0.3 %."""
     rows = {
         ("accuracy", "forget"): [0.0] * (24 - left) + [1.0] * left,
         ("kfr", "forget"): [1.0] * (24 - left) + [0.0] * left,
         ("specific_probability", "forget"): [0.1] * (24 - left) + [0.95] * left,
     }
     said = verdict(tmp_path / "run", gold=False, rows=rows, extra=holdout(persons=8), persons=8)
-    assert said.status == "NOT FORGOTTEN"
+    assert said.status == ("INCONCLUSIVE" if left == 3 else "NOT FORGOTTEN")
+    assert f"{left} of 24 facts" in said.reason
 
 
 def test_without_a_yardstick_for_texts_the_gate_is_open(tmp_path: Path) -> None:

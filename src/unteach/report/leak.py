@@ -45,8 +45,9 @@ NEAR = 0.9
 """Share of the way from the yardstick back to the original at which a fact counts as still there."""
 CLEAR = 0.3
 """How far the original must stand above the yardstick on a row for the row to be a test of a fact."""
-CHANCE = 0.05
-"""A count of facts that chance gives less often than this is no chance."""
+CHANCE = 0.01
+"""A count of facts that chance gives less often than this is no chance: one in a hundred, for facts are
+counted several ways, and the seed of a gold model moves all its guesses together."""
 
 
 @dataclass(frozen=True)
