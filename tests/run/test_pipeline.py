@@ -51,7 +51,7 @@ def note_plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     """What would be taught, instead of teaching it."""
     plans: list[Plan] = []
 
-    def note(model: Any, plan: Plan, log: Any) -> int:
+    def note(model: Any, plan: Plan, log: Any, **more: Any) -> int:
         plans.append(plan)
         return 0
 

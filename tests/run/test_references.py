@@ -64,13 +64,11 @@ def test_what_it_did_not_measure_is_unavailable(
     )
     found = read(audit(recipe, str(finished.model), tmp_path / "audit").path)
     assert found.measured("gold", "extraction_strength", "forget") is not None
-    recipe = ground.recipe(
-        teach=None, gold=str(reference.path), audits=[{"name": "perplexity", "split": "holdout"}]
-    )
+    recipe = ground.recipe(teach=None, gold=str(reference.path), audits=["sampled_leak"])
     found = read(audit(recipe, str(finished.model), tmp_path / "other").path)
-    absent = found.finding("gold", "perplexity", "holdout")
+    absent = found.finding("gold", "sampled_leak", "forget")
     assert absent is not None
-    assert absent.note.startswith(f"{reference.path} did not measure holdout.tokens on these rows.")
+    assert absent.note.startswith(f"{reference.path} did not measure forget.samples(")
 
 
 @pytest.mark.parametrize(

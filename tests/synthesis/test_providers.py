@@ -639,7 +639,9 @@ class TestLocal:
             "{{ messages[0].content }}"
         )
         turns: tuple[Message, ...] = (*HELLO, {"role": "assistant", "content": "hi"}, *HELLO)
-        with pytest.raises(ModelError, match="its chat template refuses the turns: two turns only"):
+        with pytest.raises(
+            ModelError, match="chat template refuses this conversation: two turns only"
+        ):
             local([Request(turns, 9)])
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from jinja2 import TemplateError
 
 from unteach.data.batches import by_length
 from unteach.data.render import Renderer
-from unteach.errors import ModelError
+from unteach.errors import DataError, ModelError
 from unteach.model import cache, fingerprint
 from unteach.model.generate import as_text, continue_ids
 from unteach.model.load import Loaded, LoadOptions, load, locate
@@ -117,15 +116,8 @@ class Local:
             messages = without_system(messages)
         try:
             return list(renderer.prompt_ids(as_example(messages)))
-        except TemplateError as error:
-            try:
-                if has_system:  # some templates know no system message
-                    return list(renderer.prompt_ids(as_example(without_system(messages))))
-            except TemplateError:
-                pass
-            raise ModelError(
-                f"provider: {self.model}: its chat template refuses the turns: {error}"
-            ) from None
+        except DataError as error:
+            raise ModelError(f"provider: {self.model}{error}") from None
 
     def _too_long(self, prompt: Sequence[int], request: Request) -> str:
         most = getattr(self.loaded.model.config, "max_position_embeddings", None)
