@@ -88,7 +88,7 @@ NO_DROPOUT = "PEFT has none on experts that are one tensor"
 REFUSED = {
     **{("deepseek_v3", m): "for an expert's and adapts all" for m in ("fisher_lora", "memflex")},
     **{("mamba", method): NO_MLP for method in ("lunar", "klue", "needle")},
-    **{(kind, "rmu"): "found in none of the model's" for kind in ("mamba", "llama4_text")},
+    **{(kind, "rmu"): "is found in none of" for kind in ("mamba", "llama4_text")},
     **{("llama4_text", method): OWN for method in ("lunar", "klue", "needle")},
     **{
         (kind, "dropout"): NO_DROPOUT

@@ -429,12 +429,10 @@ def limits(tests: Tests) -> tuple[str, ...]:
         said.append(
             f"Could tell nothing, as the original stands no higher: {numbers.listed(mute)}."
         )
-    undecided = [r for r in tests.that("open") if not (r.gate and r.rung <= READ)]
+    undecided = [r for r in tests.that("open") if not r.gate and not r.unjudged]
     if undecided:
         words = numbers.listed([r.words for r in undecided])
-        said.append(
-            f"Could have shown a leak, did not, and cannot show that there is none: {words}."
-        )
+        said.append(f"Shows no leak, and cannot show that there is none: {words}.")
     if missed := untested([tests.run]):
         said.append(f"Not tested: {numbers.listed([attack.name for attack in missed])}.")
     return tuple(said)
