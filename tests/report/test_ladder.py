@@ -48,6 +48,10 @@ def test_a_test_that_could_not_be_made_is_not_tested(tmp_path: Path) -> None:
         ("forget_relearn", True),
         ("forget_swapped", True),
         ("forget_idk", True),
+        ("forget_neighbours", True),
+        ("neighbours", False),
+        ("retain_scope", True),
+        ("retain_paraphrased", False),
         ("revealed", True),
     ],
 )

@@ -244,6 +244,13 @@ def test_losing_some_of_the_retain_set_is_damage(tmp_path: Path) -> None:
     assert "0.97 → 0.80" in said.kept or "97\u00a0% → 80\u00a0%" in said.kept
 
 
+def test_neighbours_that_were_given_are_to_stay(tmp_path: Path) -> None:
+    """A synthesis adds `forget_neighbours`; `neighbours` is a split of the data."""
+    said = verdict(tmp_path / "run", extra=three("probability", "neighbours", (0.95, 0.95, 0.40)))
+    assert said.flags == ("RETAIN DAMAGED",)
+    assert "probability on neighbours 0.95 → 0.40" in said.kept
+
+
 def test_a_loss_that_rows_do_not_show_is_no_damage(tmp_path: Path) -> None:
     """0.85 / 0.95 = 89 %, but rows that differ by up to 0.9 leave the sign of it open."""
     extra = three("probability", "neighbours", (0.95, 0.95, 0.85), width=0.9)
