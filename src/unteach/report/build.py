@@ -190,7 +190,9 @@ def build(
     runs = tuple(map(read_redacted, folders)) if redact else read_all(folders)
     names = labels(runs)
     named = list(zip(names, runs, strict=True))
-    common = _common_limits(runs)
+    verdicts = [verdict.judge(run) for run in runs]
+    common = _common_limits(verdicts)
+    leaderboard = board(runs)
     plotted = _tradeoff(runs)
     num_findings = sum(len(run.findings) for run in runs)
     return Report(
@@ -201,13 +203,16 @@ def build(
         base_model=numbers.listed(list(dict.fromkeys(run.record.model.name for run in runs))),
         has_gold=all(run.has("gold") for run in runs),
         failed=tuple((n, HIDDEN_REASON if redact else why) for n, why in (failed or {}).items()),
-        cards=tuple(_card(name, i, run, common) for i, (name, run) in enumerate(named)),
+        cards=tuple(
+            _card(name, i, run, judged, common)
+            for i, ((name, run), judged) in enumerate(zip(named, verdicts, strict=True))
+        ),
         folded=len(runs) > MAX_CARDS,
         limits=common,
         scorecards=scorecards(runs),
         relearn=tables(runs),
-        board=board(runs),
-        parts=_parts(runs),
+        board=leaderboard,
+        parts=_parts(leaderboard),
         tradeoff=plotted,
         unplotted=tuple(_unplotted(runs, plotted)),
         sweeps=tuple(_sweeps(runs)),
@@ -225,14 +230,13 @@ def build(
     )
 
 
-def _common_limits(runs: Sequence[Run]) -> tuple[str, ...]:
+def _common_limits(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     """The limits of the evidence that every run shares, to be said once."""
-    each = [verdict.judge(run).limits for run in runs]
+    each = [judged.limits for judged in verdicts]
     return tuple(said for said in each[0] if all(said in limits for limits in each))
 
 
-def _card(name: str, style: int, run: Run, common: tuple[str, ...]) -> Card:
-    judged = verdict.judge(run)
+def _card(name: str, style: int, run: Run, judged: Verdict, common: tuple[str, ...]) -> Card:
     own = tuple(said for said in judged.limits if said not in common)
     return Card(name, style, run.record.source, judged, own)
 
@@ -256,9 +260,8 @@ FEW = 3
 """Runs from which on they are shown side by side."""
 
 
-def _parts(runs: Sequence[Run]) -> SideBySide | None:
+def _parts(shown: Board) -> SideBySide | None:
     """The rates of the leaderboard that tell parts of a method apart, as far as they were measured."""
-    shown = board(runs)
     methods = [i for i, row in enumerate(shown.rows) if row.model.role == "unlearned"]
     place = {column.key: i for i, column in enumerate(shown.columns)}
     places = [

@@ -3,8 +3,9 @@
 Knowledge is kept at `KEPT` of the original's value or more. It is **damaged** where it is below
 that and the loss is shown: the 95 % interval of the difference, row by row where the rows allow it,
 lies beyond the twentieth that may be lost; of people never taught, who were not to be kept as they
-are, beyond the audit's margin. Every audit that shows knowledge takes part, on every split that is not to be forgotten.
-Language is strained past the margin that its audit declares, and broken past its `collapse`.
+are, beyond the audit's margin. Every audit that shows knowledge takes part, on every split that is
+not to be forgotten. Language is strained past the margin that its audit declares, and broken past
+its `collapse`.
 """
 
 from __future__ import annotations

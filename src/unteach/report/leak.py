@@ -2,8 +2,9 @@
 
 A test compares the unlearned model with its **yardstick**: the gold model on the same rows, row by
 row; or, without one, the original model on people never taught, asked by the same audit (`forget`
-beside `holdout`, `forget_paraphrased` beside `holdout_paraphrased`); where neither was measured, the
-value that an audit declares for a model that knows nothing. What it says is one of
+beside `holdout`, `forget_paraphrased` beside `holdout_paraphrased`). Where neither was measured, the
+value that an audit declares for a model that knows nothing can show it to be level, and no more than
+that: the forgotten and the never taught are different people. What a test says is one of
 
 - **mute**: the original does not stand above the yardstick, so there was nothing to be seen;
 - **more**: more is known than by the yardstick, beyond the margin (one-sided, 5 %);

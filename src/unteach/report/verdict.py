@@ -121,9 +121,7 @@ class Tests:
 
     def words(self, tests: Sequence[Reading]) -> str:
         """The tests with their values, the first few by name."""
-        named = [r.shown(self.yardstick) for r in tests[:NAMED]]
-        more = len(tests) - len(named)
-        return numbers.listed([*named, f"{more} more"] if more else named)
+        return _first([r.shown(self.yardstick) for r in tests])
 
 
 def _status(tests: Tests, kept: Side, language: Side) -> tuple[Status, str]:
@@ -385,9 +383,13 @@ def _kept(measured: Sequence[Share]) -> Side:
 
 
 def _shown(measured: Sequence[Share]) -> str:
-    named = [s.shown() for s in measured[:NAMED]]
-    more = len(measured) - len(named)
-    return numbers.listed([*named, f"{more} more"] if more else named)
+    return _first([s.shown() for s in measured])
+
+
+def _first(words: Sequence[str]) -> str:
+    """The first few by name, and how many more there are."""
+    more = len(words) - NAMED
+    return numbers.listed([*words[:NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
 def _language(measured: Sequence[Speech]) -> Side:
