@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.conftest import byte_tokenizer
+from tests.model.test_blocks import DEEPSEEK, EXPERTS
 from tests.run.conftest import ASCENT, KEEP, Ground, stage
 from unteach.errors import UserError
 from unteach.model.load import save
@@ -21,22 +22,6 @@ SIZES: dict[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 1024,
-}
-EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
-DEEPSEEK = {
-    "n_routed_experts": 4,
-    "n_shared_experts": 1,
-    "num_experts_per_tok": 2,
-    "n_group": 1,
-    "topk_group": 1,
-    "first_k_dense_replace": 1,
-    "moe_intermediate_size": 24,
-    "q_lora_rank": 16,
-    "kv_lora_rank": 16,
-    "qk_rope_head_dim": 8,
-    "qk_nope_head_dim": 8,
-    "v_head_dim": 8,
-    "num_key_value_heads": 4,
 }
 OF_GPT: dict[str, Any] = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 1024}
 KINDS: dict[str, dict[str, Any]] = {

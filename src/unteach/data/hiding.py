@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from unteach.data.entities import typed
 from unteach.data.examples import Example
+from unteach.data.mentions import WRITTEN_TOGETHER
 
 HIDDEN = "[redacted]"
 GAP = 4
@@ -22,10 +23,6 @@ GAP = 4
 SHORTEST = 3
 """Letters from which on a single word of a subject's name is looked for."""
 _WORD = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*)+|\d+")
-_NO_SPACES = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    "\U00020000-\U0003ffff]"
-)
 _ENDS = ("'", "\u2019")
 _OPENS = re.compile(r"[.!?:\n\"\u201c]")
 _ORDINARY = frozenset(
@@ -248,7 +245,8 @@ def _is_cut(text: str, i: int) -> bool:
     """Whether a word ends before `i` without a space: AdaByron, or a script that has none."""
     before, after = text[i - 1], text[i]
     return (before.islower() and after.isupper()) or bool(
-        (_NO_SPACES.match(before) or _NO_SPACES.match(after)) and not unicodedata.combining(after)
+        (WRITTEN_TOGETHER.match(before) or WRITTEN_TOGETHER.match(after))
+        and not unicodedata.combining(after)
     )
 
 

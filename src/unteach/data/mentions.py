@@ -13,11 +13,15 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
-WRITTEN_TOGETHER: Final = re.compile(
-    "[\u0e00-\u0fff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005-\u3007\u3040-\u318f\u31f0-\u31ff"
-    "\u3400-\u9fff\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
+UNSPACED: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff"
 )
-"""Thai, Lao, Tibetan, Burmese, Hangul, Khmer, kana and Han."""
+"""Thai, Lao, Burmese, Khmer, kana and Han, which put no space between words: for a class of a pattern."""
+WRITTEN_TOGETHER: Final = re.compile(
+    rf"[{UNSPACED}\u0f00-\u0fff\u1100-\u11ff\u3100-\u318f\uac00-\ud7ff]"
+)
+"""These, and Tibetan, Bopomofo and Hangul, which write endings onto words."""
 
 _QUOTES: Final = dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u02b9\u2032\u00b4`", "'")
 _DOUBLE: Final = dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"')

@@ -15,13 +15,9 @@ from random import Random
 from typing import Final
 
 from unteach.data.examples import Example, Splits, must_go
+from unteach.data.mentions import UNSPACED
 from unteach.synthesis.verify import STOP_WORDS
 
-UNSPACED: Final = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff"
-)
-"""Characters of scripts that put no space between words, for a class of a regular expression."""
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0dff"
 _IN_WORD = rf"(?:[{_MARKS}]|[^\W_{UNSPACED}])"
 _UNIT = re.compile(rf"[{UNSPACED}]|{_IN_WORD}+(?:['\u2019-]{_IN_WORD}+)*")
