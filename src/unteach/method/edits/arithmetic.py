@@ -5,7 +5,7 @@ A task vector is what training changed: the weights of a trained model minus the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
@@ -42,27 +42,34 @@ def mix(probe: Probe, *, share: Share | None = None, keep: SomeShare = 0.95) -> 
     Bisection takes it that retain grows with the share. Costs nine passes over retain.
     """
     original = probe.weights("original")
-    now = {name: p.detach().clone() for name, p in probe.model.named_parameters()}
+    if share is None:
+        share = _least_share(probe, original, keep)
+    with torch.no_grad():
+        for name, p in probe.model.named_parameters():
+            p.lerp_(original[name].to(p), share)
+    return {"share": share}
 
-    def go(part: float) -> None:
+
+def _least_share(probe: Probe, original: Mapping[str, Tensor], keep: float) -> float:
+    """What `mix` looks for; the weights are put back afterwards."""
+    now = {name: p.detach().clone() for name, p in probe.model.named_parameters()}
+    rows = probe.rows("retain")
+
+    def retain_at(share: float) -> float:
         with torch.no_grad():
             for name, p in probe.model.named_parameters():
-                p.copy_(now[name].lerp(original[name].to(p), part))
+                p.copy_(now[name].lerp(original[name].to(p), share))
+        return mean_probability(probe.model, rows, whole=True)
 
-    if share is None:
-        rows = probe.rows("retain")
-
-        def retain_at(part: float) -> float:
-            go(part)
-            return mean_probability(probe.model, rows, whole=True)
-
-        wanted = keep * retain_at(1.0)
-        low, share = 0.0, 0.0 if retain_at(0.0) >= wanted else 1.0
-        while share - low > 1 / 128:
-            middle = (low + share) / 2
-            low, share = (low, middle) if retain_at(middle) >= wanted else (middle, share)
-    go(share)
-    return {"share": share}
+    wanted = keep * retain_at(1.0)
+    low, share = 0.0, 0.0 if retain_at(0.0) >= wanted else 1.0
+    while share - low > 1 / 128:
+        middle = (low + share) / 2
+        low, share = (low, middle) if retain_at(middle) >= wanted else (middle, share)
+    with torch.no_grad():
+        for name, p in probe.model.named_parameters():
+            p.copy_(now[name])
+    return share
 
 
 @edit(source="arXiv:2306.01708 (ties), arXiv:2311.03099 (dare)")
